@@ -1,0 +1,27 @@
+"""Generated tasks with a known right answer, and loaders for real sets."""
+
+from .chinese import date, english, join, number, phrase
+from .generate import dates, lexicon, mixed, numbers, vocabularies
+from .pairs import Batch, PairSet, in_test
+from .vocabulary import BOS, EOS, PAD, UNK, Vocabulary
+
+__all__ = [
+    "BOS",
+    "EOS",
+    "PAD",
+    "UNK",
+    "Batch",
+    "PairSet",
+    "Vocabulary",
+    "date",
+    "dates",
+    "english",
+    "in_test",
+    "join",
+    "lexicon",
+    "mixed",
+    "number",
+    "numbers",
+    "phrase",
+    "vocabularies",
+]
