@@ -22,7 +22,7 @@ class Item(NamedTuple):
 
 DIGITS = "〇一二三四五六七八九"
 MONTHS = tuple(name.lower() for name in calendar.month_name[1:])
-SMALL = [
+SMALL = (
     "zero",
     "one",
     "two",
@@ -43,8 +43,8 @@ SMALL = [
     "seventeen",
     "eighteen",
     "nineteen",
-]
-TENS = [
+)
+TENS = (
     "-",
     "ten",
     "twenty",
@@ -55,7 +55,7 @@ TENS = [
     "seventy",
     "eighty",
     "ninety",
-]
+)
 WORDS = {
     "机器": "machine",
     "学习": "learning",
@@ -72,37 +72,27 @@ WORDS = {
     "视觉": "vision",
     "记忆": "memory",
 }
-PHRASES = [
+PHRASES = (
     "机器 学习",
     "机器 翻译",
+    "机器 视觉",
     "深度 学习",
     "强化 学习",
-    "注意力 机制",
-    "神经 网络",
+    "语言 学习",
     "语言 模型",
+    "神经 网络",
+    "记忆 网络",
+    "视觉 记忆",
+    "视觉 注意力",
     "计算机 视觉",
+    "注意力 机制",
+    "注意力 模型",
     "神经 机器 翻译",
     "深度 神经 网络",
     "深度 强化 学习",
-    "注意力 模型",
-    "视觉 注意力",
-    "视觉 记忆",
-    "记忆 网络",
-    "机器 视觉",
-    "语言 学习",
     "深度 语言 模型",
-    "注意力",
-    "机器",
-    "学习",
-    "翻译",
-    "网络",
-    "语言",
-    "模型",
-    "视觉",
-    "记忆",
-    "计算机",
-]
-NOUNS = [
+)
+NOUNS = (
     "机器",
     "语言",
     "模型",
@@ -113,7 +103,7 @@ NOUNS = [
     "注意力",
     "网络",
     "计算机",
-]
+)
 
 
 def _places(n: int) -> tuple[str, dict[int, Places], dict[int, Places]]:

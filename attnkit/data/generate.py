@@ -57,7 +57,7 @@ def draw_number(rng: random.Random) -> Item:
 def draw_phrase(rng: random.Random) -> Item:
     """A phrase of the lexicon, or two nouns turned round by 的."""
     if rng.random() < 0.5:
-        return phrase(rng.choice(PHRASES).split())
+        return phrase(rng.choice(PHRASES + NOUNS).split())
     first, second = rng.sample(NOUNS, 2)
     return phrase([first, "的", second])
 
@@ -169,7 +169,7 @@ def mixed(
 def lexicon() -> PairSet:
     """The phrases around 机器学习, machine learning: every one once, and every pair of
     nouns turned round by 的 (语言的模型, model of language)."""
-    items = [phrase(words.split()) for words in PHRASES]
+    items = [phrase(words.split()) for words in PHRASES + NOUNS]
     items += [phrase([a, "的", b]) for a in NOUNS for b in NOUNS if a != b]
     columns = ([item[i] for item in items] for i in range(3))
     return PairSet(*columns, vocabularies())

@@ -44,10 +44,8 @@ def in_test(source: Sequence[str], held_out: float = 0.1) -> bool:
 
 def pad(rows: Sequence[Sequence[int]]) -> Tensor:
     """Rows of numbers as one (B, longest) tensor, filled up with `PAD`."""
-    out = torch.full((len(rows), max(map(len, rows))), PAD)
-    for i, row in enumerate(rows):
-        out[i, : len(row)] = torch.tensor(row)
-    return out
+    longest = max(map(len, rows))
+    return torch.tensor([[*row, *[PAD] * (longest - len(row))] for row in rows])
 
 
 @dataclass
@@ -126,9 +124,14 @@ class PairSet:
         target_in = pad([[BOS, *row] for row in ids])
         target_out = pad([[*row, EOS] for row in ids])
         alignment = torch.zeros(*target_in.shape, source.shape[1], dtype=torch.bool)
-        for b, rows in enumerate(self.alignment):
-            for t, places in enumerate(rows):
-                alignment[b, t, list(places)] = True
+        true = [
+            (b, t, s)
+            for b, rows in enumerate(self.alignment)
+            for t, places in enumerate(rows)
+            for s in places
+        ]
+        if true:
+            alignment[tuple(torch.tensor(true).T)] = True
         masks = source != PAD, target_out != PAD
         return Batch(source, masks[0], target_in, target_out, masks[1], alignment)
 
