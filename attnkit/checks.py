@@ -1,0 +1,101 @@
+"""Checks of arguments: each error names the argument, the wish and what came."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import torch
+from torch import Tensor
+
+
+def check_float(name: str, value: Any, min_dims: int = 2) -> None:
+    """Raise unless `value` is a floating-point tensor of at least `min_dims` axes."""
+    if not isinstance(value, Tensor):
+        raise TypeError(f"{name}: expected a tensor, got {type(value).__name__}")
+    if not value.is_floating_point():
+        raise ValueError(f"{name}: expected a floating-point dtype, got {value.dtype}")
+    if value.dim() < min_dims:
+        raise ValueError(
+            f"{name}: expected at least {min_dims} dimensions, got shape "
+            f"{tuple(value.shape)}"
+        )
+
+
+def check_width(name: str, value: Tensor, width: int, why: str) -> None:
+    """Raise unless the last axis of `value` is `width` long."""
+    if value.shape[-1] != width:
+        raise ValueError(
+            f"{name}: expected last dimension {width} ({why}), got shape "
+            f"{tuple(value.shape)}"
+        )
+
+
+def check_same_dtype(**tensors: Tensor) -> None:
+    """Raise unless all tensors share one dtype; autocast may mix them."""
+    (first, reference), *others = tensors.items()
+    for name, value in others:
+        if value.dtype != reference.dtype and not _autocast(value):
+            raise ValueError(
+                f"{name}: expected dtype {reference.dtype} as in {first}, "
+                f"got {value.dtype}"
+            )
+
+
+def _autocast(value: Tensor) -> bool:
+    return torch.is_autocast_enabled(value.device.type)
+
+
+def check_batch(**tensors: Tensor) -> None:
+    """Raise unless the leading axes (all but the last two) broadcast together."""
+    shapes = {name: tuple(value.shape[:-2]) for name, value in tensors.items()}
+    try:
+        torch.broadcast_shapes(*shapes.values())
+    except RuntimeError:
+        *known, last = tensors
+        raise ValueError(
+            f"{last}: expected leading dimensions that broadcast with "
+            f"{', '.join(f'{name} {shapes[name]}' for name in known)}, "
+            f"got {shapes[last]}"
+        ) from None
+
+
+def check_mask(mask: Any, shape: Iterable[int]) -> None:
+    """Raise unless `mask` is None or a boolean tensor broadcastable to `shape`."""
+    if mask is None:
+        return
+    if not isinstance(mask, Tensor):
+        raise TypeError(f"mask: expected a tensor, got {type(mask).__name__}")
+    if mask.dtype != torch.bool:
+        raise ValueError(
+            f"mask: expected dtype torch.bool (True = may attend), got {mask.dtype}"
+        )
+    wanted, given = tuple(shape), tuple(mask.shape)
+    padded = (1,) * (len(wanted) - len(given)) + given
+    if len(given) > len(wanted) or any(
+        g not in (1, w) for g, w in zip(padded, wanted, strict=True)
+    ):
+        raise ValueError(
+            f"mask: expected a shape that broadcasts to {wanted} "
+            f"(..., queries, keys), got {given}"
+        )
+
+
+def check_positive(name: str, value: Any, kind: type = int) -> None:
+    """Raise unless `value` is a number of type `kind` greater than zero."""
+    if isinstance(value, bool) or not isinstance(value, kind | int):
+        raise TypeError(
+            f"{name}: expected a {kind.__name__}, got {type(value).__name__}"
+        )
+    if not value > 0:
+        raise ValueError(f"{name}: expected a value above 0, got {value}")
+
+
+def look_up(argument: str, choice: Any, known: Mapping[str, Any]) -> Any:
+    """Return `choice` if it can be called, else the entry of that name in `known`."""
+    if callable(choice):
+        return choice
+    if isinstance(choice, str) and choice in known:
+        return known[choice]
+    raise ValueError(
+        f"{argument}: expected a callable or one of {', '.join(sorted(known))}; "
+        f"got {choice!r}"
+    )
