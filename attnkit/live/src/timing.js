@@ -1,0 +1,51 @@
+// When things happen: not too often, and not before they are needed.
+
+/**
+ * `act` at most once in `ms`: the first call at once, later ones gathered into one
+ * at the end of the pause, with the last arguments.
+ */
+export function paced(ms, act) {
+  let timer = null;
+  let pending = null;
+
+  function ring() {
+    timer = null;
+    if (!pending) return;
+    const args = pending;
+    pending = null;
+    run(args);
+  }
+
+  function run(args) {
+    timer = setTimeout(ring, ms);
+    act(...args);
+  }
+
+  const call = (...args) => {
+    if (timer === null) run(args);
+    else pending = args;
+  };
+  call.cancel = () => {
+    clearTimeout(timer);
+    timer = pending = null;
+  };
+  return call;
+}
+
+/** `start()` once `element` comes within one screen of the reader's view. */
+export function whenNear(element, start) {
+  if (!("IntersectionObserver" in globalThis)) {
+    start();
+    return () => {};
+  }
+  const observer = new IntersectionObserver(
+    (entries) => {
+      if (!entries.some((entry) => entry.isIntersecting)) return;
+      observer.disconnect();
+      start();
+    },
+    { rootMargin: "100% 0px" },
+  );
+  observer.observe(element);
+  return () => observer.disconnect();
+}

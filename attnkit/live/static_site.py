@@ -1,0 +1,52 @@
+"""Static pages: the bundle once per page, widget state without copies of it.
+
+myst-nb writes the state of a page's widgets as JSON, with the whole front end in it
+once per widget. `slim_state` takes the front end out, `bundle_script` puts it into
+one file beside the pages, and `book/_static/host.js` brings both together again.
+The file is a classic script because a page opened from disk may load no modules.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from attnkit.live.widget import BUNDLE
+
+MARKER = "attnkit:bundle"
+
+
+def bundle_script() -> str:
+    """The text of `_static/attnkit-bundle.js`: the bundle as a JavaScript string."""
+    text = json.dumps(BUNDLE.read_text("utf-8")).replace("</", "<\\/")
+    return f"globalThis.ATTNKIT_BUNDLE = {text};\n"
+
+
+def slim_state(state_json: str) -> str:
+    """Replace our front end in a page's widget state by a marker.
+
+    Args:
+        state_json: the text of a script of type
+            `application/vnd.jupyter.widget-state+json`.
+
+    Returns:
+        The same JSON; in every model of ours `_esm` is `"attnkit:bundle"`.
+
+    Raises:
+        ValueError: the text is not widget state.
+    """
+    page = json.loads(state_json)
+    if not isinstance(page, dict) or not isinstance(page.get("state"), dict):
+        raise ValueError("state_json: expected widget state, found no 'state' in it")
+    bundle = BUNDLE.read_text("utf-8")
+    for model in page["state"].values():
+        _slim(model.get("state", {}), bundle)
+    return json.dumps(page, ensure_ascii=False, separators=(",", ":")).replace(
+        "</", "<\\/"
+    )
+
+
+def _slim(state: dict[str, Any], bundle: str) -> None:
+    esm = state.get("_esm")
+    if esm == bundle or (isinstance(esm, str) and esm.startswith("/* attnkit live,")):
+        state["_esm"] = MARKER

@@ -1,0 +1,191 @@
+"""The base of every widget: an ipywidget whose front end is one shared bundle.
+
+A widget is three things. `data` says what it is about and does not change, `state`
+is everything that a reader can change, `readout` is what the page computed from both.
+The page computes by itself; with a kernel, `state` travels both ways.
+
+The module imports neither torch nor matplotlib.
+"""
+
+from __future__ import annotations
+
+import base64
+import copy
+import json
+import math
+import sys
+from pathlib import Path
+from typing import Any, ClassVar
+
+import anywidget
+import traitlets as t
+
+BUNDLE = Path(__file__).parent / "static" / "attnkit.js"
+
+
+def plain(value: Any, name: str = "value") -> Any:
+    """Turn arrays, tensors, tuples and numbers into values that JSON can hold.
+
+    Args:
+        value: any nest of dicts, lists, tuples, numbers, strings, arrays, tensors.
+        name: how an error message calls it.
+
+    Returns:
+        The same values as dict, list, str, int, float, bool and None.
+
+    Raises:
+        TypeError: something in it has no JSON form.
+        ValueError: a number in it is not finite.
+    """
+    if isinstance(value, dict):
+        return {
+            str(key): plain(item, f"{name}[{key!r}]") for key, item in value.items()
+        }
+    if isinstance(value, list | tuple | set | range):
+        return [plain(item, f"{name}[{i}]") for i, item in enumerate(value)]
+    if value is None or isinstance(value, bool | int | str):
+        return value
+    if isinstance(value, float):
+        if not math.isfinite(value):
+            raise ValueError(f"{name}: expected a finite number, got {value}")
+        return value
+    if hasattr(value, "detach"):
+        value = value.detach()
+    if hasattr(value, "tolist"):
+        return plain(value.tolist(), name)
+    raise TypeError(f"{name}: expected a value that JSON can hold, got {type(value)}")
+
+
+class LiveWidget(anywidget.AnyWidget):
+    """A widget of the book; subclasses set `kind` and fill `data` and `state`.
+
+    Args:
+        data: what the widget is about; arrays and tensors may stand in it.
+        state: the first state; `reset` leads back to it.
+        caption: the sentence under the widget; it states the finding.
+        alt: what the static picture shows, for those who do not see it.
+        slug: the widget's name in links; the kind where it is left out.
+
+    Traits (all JSON): `kind`, `data`, `state`, `initial`, `readout`, `caption`, `alt`,
+    `slug`, `python` (template of "copy as Python"), `reserve` (see there).
+    Python methods named `rpc_<name>` may be called by the page.
+    """
+
+    _esm = BUNDLE.read_text("utf-8")
+
+    kind = t.Unicode("dial").tag(sync=True)
+    data = t.Dict().tag(sync=True)
+    state = t.Dict().tag(sync=True)
+    initial = t.Dict().tag(sync=True)
+    readout = t.Dict().tag(sync=True)
+    caption = t.Unicode("").tag(sync=True)
+    alt = t.Unicode("").tag(sync=True)
+    slug = t.Unicode("").tag(sync=True)
+    python = t.Unicode("").tag(sync=True)
+    reserve = t.List().tag(sync=True)
+
+    template: ClassVar[str] = ""
+    """Code that makes the widget again; `{state}` stands for the state's literal."""
+
+    heights: ClassVar[list[tuple[int, int]]] = []
+    """(container width, height) in px, narrow to wide: room kept while it loads."""
+
+    def __init__(
+        self,
+        data: dict[str, Any] | None = None,
+        state: dict[str, Any] | None = None,
+        **traits: Any,
+    ) -> None:
+        first = plain(state or {}, "state")
+        traits.setdefault("python", self.template)
+        traits.setdefault("reserve", [list(pair) for pair in self.heights])
+        super().__init__(
+            data=plain(data or {}, "data"),
+            state=first,
+            initial=copy.deepcopy(first),
+            **traits,
+        )
+        self.on_msg(self._answer)
+
+    @t.validate("state")
+    def _check_state(self, proposal: dict[str, Any]) -> dict[str, Any]:
+        state = plain(proposal["value"], "state")
+        unknown = sorted(set(state) - set(self.initial)) if self.initial else []
+        if unknown:
+            known = ", ".join(self.initial)
+            raise ValueError(
+                f"state: expected only the settings {known}, got {unknown}"
+            )
+        return {**self.initial, **state}
+
+    def to_python(self) -> str:
+        """The code that makes this widget again in its present state."""
+        return self.python.replace("{state}", repr(self.state))
+
+    # ---- the static picture ----------------------------------------------------------
+
+    def draw(self) -> Any:
+        """The matplotlib figure that stands for the widget in print; override it."""
+        from matplotlib.figure import Figure
+
+        figure = Figure(figsize=(6, 1.2), layout="constrained")
+        figure.text(0.02, 0.5, self.caption or repr(self), va="center", wrap=True)
+        return figure
+
+    def picture(self) -> bytes:
+        """The first state as a PNG: for print, pages without scripts, plain previews."""
+        import io
+
+        from matplotlib.backends.backend_agg import FigureCanvasAgg
+
+        figure, file = self.draw(), io.BytesIO()
+        FigureCanvasAgg(figure)
+        figure.savefig(file, format="png", dpi=144, metadata={"Software": None})
+        return file.getvalue()
+
+    def rpc_picture(self) -> str:
+        """The picture as base64 text, for a page where the widget failed."""
+        return base64.b64encode(self.picture()).decode("ascii")
+
+    def __repr__(self) -> str:
+        text = f"{type(self).__name__}({json.dumps(self.state, ensure_ascii=False)})"
+        return text if len(text) <= 80 else f"{text[:76]}...)"
+
+    def _repr_mimebundle_(self, **kwargs: Any) -> Any:
+        bundle = super()._repr_mimebundle_(**kwargs)
+        if bundle is None:
+            return None
+        data, metadata = bundle if isinstance(bundle, tuple) else (bundle, {})
+        data = {**data, "text/plain": repr(self), "image/png": self.rpc_picture()}
+        return data, metadata
+
+    # ---- messages of the page --------------------------------------------------------
+
+    def _answer(self, _: Any, message: Any, buffers: Any) -> None:
+        kind = message.get("kind") if isinstance(message, dict) else None
+        if kind == "ping":
+            self.send(
+                {"kind": "pong", "id": message.get("id"), "versions": _versions()}
+            )
+        elif kind == "call":
+            self.send(
+                {"kind": "result", "id": message.get("id"), **self._call(message)}
+            )
+
+    def _call(self, message: dict[str, Any]) -> dict[str, Any]:
+        method = getattr(self, f"rpc_{message.get('op')}", None)
+        if method is None:
+            return {
+                "error": f"{type(self).__name__} has no operation {message.get('op')!r}"
+            }
+        try:
+            return {"value": plain(method(**(message.get("args") or {})), "result")}
+        except Exception as error:
+            return {"error": f"{type(error).__name__}: {error}"}
+
+
+def _versions() -> dict[str, str]:
+    """What answers: shown by the page beside "linked to Python"."""
+    names = ("torch", "ipywidgets", "anywidget")
+    found = {name: sys.modules.get(name) for name in names}
+    return {name: str(module.__version__) for name, module in found.items() if module}

@@ -1,0 +1,234 @@
+// Puts the book's widgets on a static page: no kernel, no other host, also from disk.
+//
+// A page holds the widgets' state as one script (application/vnd.jupyter.widget-state+json)
+// and a script per place where one is shown (…widget-view+json); myst-nb writes both.
+// This host builds a model of each widget, mounts a view after each view script, and
+// joins models by jslink and jsdlink. Our widgets' front end is the text in
+// globalThis.ATTNKIT_BUNDLE, from attnkit-bundle.js, imported through a Blob, because
+// a page opened from disk may not import a file.
+//
+// What cannot be shown is said in a sentence, and the static picture is shown.
+(function () {
+  "use strict";
+
+  const STATE = 'script[type="application/vnd.jupyter.widget-state+json"]';
+  const VIEW = 'script[type="application/vnd.jupyter.widget-view+json"]';
+  const MARKER = "attnkit:bundle";
+
+  // ---- front ends --------------------------------------------------------------------
+
+  const modules = new Map(); // source text -> promise of a widget definition
+
+  function sourceOf(esm) {
+    if (esm !== MARKER) return esm;
+    if (typeof globalThis.ATTNKIT_BUNDLE === "string") return globalThis.ATTNKIT_BUNDLE;
+    throw new Error("the book's widget script did not load");
+  }
+
+  async function importText(text) {
+    const url = URL.createObjectURL(new Blob([text], { type: "text/javascript" }));
+    try {
+      const widget = (await import(url)).default;
+      return typeof widget === "function" ? await widget() : widget;
+    } finally {
+      URL.revokeObjectURL(url);
+    }
+  }
+
+  function frontEnd(esm) {
+    const text = sourceOf(esm);
+    if (!modules.has(text)) modules.set(text, importText(text));
+    return modules.get(text);
+  }
+
+  // ---- models ------------------------------------------------------------------------
+
+  /** What anywidget's front ends know as `model`, without a kernel behind it. */
+  class Model {
+    constructor(id, record) {
+      this.id = id;
+      this.name = record.model_name;
+      this.isStatic = true;
+      this.values = { ...record.state };
+      this.listeners = new Map();
+    }
+
+    get(name) {
+      return this.values[name];
+    }
+
+    set(name, value) {
+      if (typeof name === "object") {
+        for (const [key, item] of Object.entries(name)) this.set(key, item);
+      } else if (this.values[name] !== value) {
+        this.values[name] = value;
+        this.emit(`change:${name}`, this, value);
+        this.emit("change", this);
+      }
+    }
+
+    on(names, listener) {
+      for (const name of names.split(/\s+/)) {
+        if (!this.listeners.has(name)) this.listeners.set(name, new Set());
+        this.listeners.get(name).add(listener);
+      }
+    }
+
+    off(names, listener) {
+      if (!names) this.listeners.clear();
+      for (const name of (names ?? "").split(/\s+/)) {
+        if (listener) this.listeners.get(name)?.delete(listener);
+        else this.listeners.delete(name);
+      }
+    }
+
+    emit(name, ...args) {
+      for (const listener of [...(this.listeners.get(name) ?? [])]) {
+        try {
+          listener(...args);
+        } catch (error) {
+          console.error(error);
+        }
+      }
+    }
+
+    save_changes() {} // nobody to save to
+    send() {} // nobody to hear it: probes find no kernel
+  }
+
+  const reference = (text) => String(text).replace(/^IPY_MODEL_/, "");
+
+  /** jslink and jsdlink: traits of two models kept equal. */
+  function join(models, link) {
+    const [[from, output], [to, input]] = [link.get("source"), link.get("target")];
+    const [source, target] = [models.get(reference(from)), models.get(reference(to))];
+    if (!source || !target) return;
+    const forth = () => target.set(input, source.get(output));
+    source.on(`change:${output}`, forth);
+    if (link.name === "LinkModel") {
+      target.on(`change:${input}`, () => source.set(output, target.get(input)));
+    }
+    forth();
+  }
+
+  function buildModels(state) {
+    const models = new Map();
+    for (const [id, record] of Object.entries(state)) models.set(id, new Model(id, record));
+    for (const model of models.values()) {
+      if (/^(Directional)?LinkModel$/.test(model.name)) join(models, model);
+    }
+    return models;
+  }
+
+  // ---- views -------------------------------------------------------------------------
+
+  /** Keep the height that the widget will need, as [[container width, px], …] says. */
+  function reserve(model, el) {
+    const fits = (model.get("reserve") ?? []).filter(([width]) => width <= el.clientWidth);
+    const px = (fits[fits.length - 1] ?? (model.get("reserve") ?? [])[0])?.[1];
+    if (px) el.style.minHeight = `${px}px`;
+  }
+
+  async function showWidget(model, el) {
+    reserve(model, el);
+    const widget = await frontEnd(model.get("_esm"));
+    const experimental = { invoke: () => Promise.reject(new Error("no kernel here")) };
+    const signal = new AbortController().signal;
+    await widget.initialize?.({ model, experimental, signal });
+    await widget.render({ model, el, experimental, signal });
+  }
+
+  async function showBox(models, model, el) {
+    const across = model.name === "HBoxModel";
+    el.style.cssText = `display:flex;flex-wrap:wrap;gap:8px;flex-direction:${across ? "row" : "column"}`;
+    for (const child of model.get("children") ?? []) {
+      const place = document.createElement("div");
+      if (across) place.style.cssText = "flex:1 1 18rem;min-width:0";
+      el.append(place);
+      await show(models, reference(child), place);
+    }
+  }
+
+  /** Draw one model into `el`; throws a sentence where that cannot be done. */
+  async function show(models, id, el) {
+    const model = models.get(id);
+    if (!model) throw new Error("its saved state is missing");
+    if (model.get("_esm") !== undefined) return showWidget(model, el);
+    if (/^[HV]BoxModel$/.test(model.name)) return showBox(models, model, el);
+    throw new Error(`this control needs a running notebook (${model.name.replace(/Model$/, "")})`);
+  }
+
+  // ---- what cannot be shown ----------------------------------------------------------
+
+  /** The static picture that the page holds for a view: an image, or one in <noscript>. */
+  function pictureOf(script) {
+    const around = script.closest(".attnkit-output, .output, .cell_output") ?? script.parentElement;
+    const hidden = around?.querySelector("noscript")?.textContent ?? "";
+    const image =
+      around?.querySelector("img.attnkit-picture") ??
+      new DOMParser().parseFromString(hidden, "text/html").querySelector("img");
+    if (!image) return null;
+    const picture = document.importNode(image, true);
+    picture.hidden = false;
+    picture.className = "attnkit-picture attnkit-picture-shown";
+    picture.style.cssText = "display:block;max-width:100%;height:auto";
+    return picture;
+  }
+
+  function fail(script, el, error) {
+    console.error(error);
+    const sentence = document.createElement("p");
+    sentence.className = "attnkit-failure";
+    sentence.setAttribute("role", "alert");
+    const reason = String(error?.message ?? error).replace(/\.$/, "");
+    sentence.textContent = `This widget cannot run here: ${reason}.`;
+    el.style.minHeight = "";
+    el.replaceChildren(sentence, ...[pictureOf(script)].filter(Boolean));
+  }
+
+  // ---- the page ----------------------------------------------------------------------
+
+  function readModels() {
+    const models = new Map();
+    for (const script of document.querySelectorAll(STATE)) {
+      for (const [id, model] of buildModels(JSON.parse(script.textContent).state)) {
+        models.set(id, model);
+      }
+    }
+    return models;
+  }
+
+  function mountView(models, script) {
+    const el = document.createElement("div");
+    el.className = "attnkit-view";
+    script.after(el);
+    let id = null;
+    Promise.resolve()
+      .then(() => {
+        id = JSON.parse(script.textContent).model_id;
+        const model = models().get(id);
+        if (model) model.picture = () => pictureOf(script);
+        return show(models(), id, el);
+      })
+      .catch((error) => fail(script, el, error));
+  }
+
+  function boot() {
+    let models = null;
+    let damage = null;
+    try {
+      models = readModels();
+    } catch (error) {
+      console.error(error);
+      damage = new Error("its saved state on this page is damaged");
+    }
+    const known = () => {
+      if (damage) throw damage;
+      return models;
+    };
+    for (const script of document.querySelectorAll(VIEW)) mountView(known, script);
+  }
+
+  if (document.readyState === "loading") document.addEventListener("DOMContentLoaded", boot);
+  else boot();
+})();
