@@ -1,0 +1,176 @@
+"""Greedy and beam search over the steps of a decoder."""
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from attnkit.data import BOS, EOS, PAD
+
+from .seq2seq import Seq2Seq
+
+
+class Decoded(NamedTuple):
+    """A decoded batch: `tokens` (B, T) with EOS and then PAD, `weights` (B, T, S) zero
+    after the end, `log_prob` (B,) of the tokens up to and with EOS."""
+
+    tokens: Tensor
+    weights: Tensor
+    log_prob: Tensor
+
+
+def _next_log_probs(logits: Tensor) -> Tensor:
+    """Log-probabilities in which padding and begin are never chosen."""
+    logs = torch.log_softmax(logits.float(), -1)  # (B, V)
+    logs[:, [PAD, BOS]] = -torch.inf
+    return logs
+
+
+def _check(max_steps: int, beam_size: int = 1) -> None:
+    for name, value in (("max_steps", max_steps), ("beam_size", beam_size)):
+        if value < 1:
+            raise ValueError(f"{name}: expected at least 1, got {value}")
+
+
+@torch.no_grad()
+def greedy_decode(
+    model: Seq2Seq,
+    source: Tensor,
+    *,
+    max_steps: int,
+    source_mask: Tensor | None = None,
+) -> Decoded:
+    """Take the most probable symbol at every step, until EOS or `max_steps`.
+
+    Args:
+        model: a trained model; decode in `eval()`.
+        source: (B, S) numbers of symbols.
+        max_steps: most symbols that are written, EOS included.
+        source_mask: (B, S) boolean; `source != PAD` if None.
+
+    Returns:
+        `Decoded`; a row that did not end has no EOS.
+
+    Raises:
+        ValueError: `max_steps` below 1, or a source that does not fit.
+    """
+    _check(max_steps)
+    state, memory = model.encode(source, source_mask)
+    token = source.new_full((len(source),), BOS)
+    ended = torch.zeros_like(token, dtype=torch.bool)
+    total = memory.values.new_zeros(len(source), dtype=torch.float32)
+    tokens, rows = [], []
+    for _ in range(max_steps):
+        logits, state, weights = model.step(token, state, memory)
+        best, token = _next_log_probs(logits).max(-1)  # (B,), (B,)
+        token = token.masked_fill(ended, PAD)
+        total += best.masked_fill(ended, 0.0)
+        tokens.append(token)
+        rows.append(weights.masked_fill(ended[:, None], 0.0))
+        ended = ended | (token == EOS)
+        if ended.all():
+            break
+    return Decoded(torch.stack(tokens, 1), torch.stack(rows, 1), total)
+
+
+@torch.no_grad()
+def beam_decode(
+    model: Seq2Seq,
+    source: Tensor,
+    *,
+    max_steps: int,
+    beam_size: int = 4,
+    length_penalty: float = 0.0,
+    source_mask: Tensor | None = None,
+) -> Decoded:
+    r"""Keep the `beam_size` best beginnings at every step.
+
+    A beginning of length $n$ is ranked by $\log p / n^\alpha$; one that has ended
+    stays in the beam with its score. With a beam of 1 this is greedy decoding.
+
+    Args:
+        model: a trained model; decode in `eval()`.
+        source: (B, S) numbers of symbols.
+        max_steps: most symbols that are written, EOS included.
+        beam_size: beginnings kept per source.
+        length_penalty: $\alpha$; 0 ranks by probability, 1 by the mean per symbol.
+        source_mask: (B, S) boolean; `source != PAD` if None.
+
+    Returns:
+        `Decoded` with the best beginning of each source; `log_prob` is not divided.
+
+    Raises:
+        ValueError: `max_steps` or `beam_size` below 1, or a source that does not fit.
+
+    Source:
+        Sutskever, Vinyals and Le 2014 (arXiv:1409.3215), section 3.2; the power of the
+        length as in Wu et al. 2016 (arXiv:1609.08144), simplified.
+    """
+    _check(max_steps, beam_size)
+    state, memory = model.encode(source, source_mask)
+    beam = _Beam(source, beam_size, max_steps, memory.values.shape[1])
+    repeat = beam.offset.flatten().repeat_interleave(beam_size)
+    state, memory = state.select(repeat), memory.select(repeat)
+    for t in range(max_steps):
+        logits, state, weights = model.step(beam.last(t), state, memory)
+        rows = beam.advance(t, _next_log_probs(logits), weights, length_penalty)
+        state = state.select(rows)
+        if beam.ended.all():
+            break
+    return beam.best(length_penalty)
+
+
+class _Beam:
+    """K beginnings for each of B sources; flat row b K + k is beginning k of b."""
+
+    def __init__(self, source: Tensor, width: int, steps: int, size: int) -> None:
+        rows, device = len(source), source.device
+        self.width = width
+        self.offset = torch.arange(rows, device=device)[:, None]  # (B, 1)
+        self.tokens = source.new_full((rows, width, steps), PAD)
+        self.weights = torch.zeros(rows, width, steps, size, device=device)
+        self.length = torch.zeros(rows, width, device=device)
+        self.ended = torch.zeros(rows, width, dtype=torch.bool, device=device)
+        # at first all beginnings are the same: let only one of them grow
+        self.score = torch.full((rows, width), -torch.inf, device=device)
+        self.score[:, 0] = 0.0
+
+    def last(self, t: int) -> Tensor:
+        if t == 0:
+            return self.tokens.new_full((self.tokens.shape[:2].numel(),), BOS)
+        return self.tokens[:, :, t - 1].flatten()
+
+    def advance(self, t: int, logs: Tensor, weights: Tensor, penalty: float) -> Tensor:
+        """Grow by one symbol, keep the best; return the flat rows they grew from."""
+        logs = logs.view(*self.score.shape, -1)  # (B, K, V)
+        stay = torch.full_like(logs[0, 0], -torch.inf)
+        stay[PAD] = 0.0  # what has ended goes on with padding, at no cost
+        logs = torch.where(self.ended[..., None], stay, logs)
+        total = (self.score[..., None] + logs).flatten(1)  # (B, K V)
+        length = self.length + ~self.ended  # (B, K)
+        ranked = total / length.repeat_interleave(logs.shape[-1], 1) ** penalty
+        chosen = ranked.topk(self.width, dim=1).indices  # (B, K)
+        parent, token = chosen // logs.shape[-1], chosen % logs.shape[-1]
+        self._keep(parent, length)
+        self.score = total.gather(1, chosen)
+        self.tokens[:, :, t] = token
+        weights = weights.view(*parent.shape, -1)[self.offset, parent]
+        self.weights[:, :, t] = weights.masked_fill(self.ended[..., None], 0.0)
+        self.ended = self.ended | (token == EOS)
+        return (self.offset * self.width + parent).flatten()
+
+    def _keep(self, parent: Tensor, length: Tensor) -> None:
+        self.tokens = self.tokens[self.offset, parent]
+        self.weights = self.weights[self.offset, parent]
+        self.ended = self.ended.gather(1, parent)
+        self.length = length.gather(1, parent)
+
+    def best(self, penalty: float) -> Decoded:
+        first = (self.score / self.length**penalty).argmax(1)  # (B,)
+        rows = self.offset[:, 0]
+        longest = int(self.length[rows, first].max())
+        return Decoded(
+            self.tokens[rows, first, :longest],
+            self.weights[rows, first, :longest],
+            self.score[rows, first],
+        )
