@@ -66,27 +66,28 @@ def _threshold_step(shifted: Tensor, tau: Tensor, power: int) -> Tensor:
     r"""One Newton step towards $\sum_j [x_j - \tau]_+^p = 1$ from the left."""
     above = (shifted - tau).clamp_min(0)
     if power == 1:
-        slope = (above > 0).sum(-1, keepdim=True).to(shifted.dtype)
+        slope = above.detach().sign().sum(-1, keepdim=True)  # how many are above
         return (above.sum(-1, keepdim=True) - 1) / slope
     total, slope = above.square().sum(-1, keepdim=True), 2 * above.sum(-1, keepdim=True)
     return (total - 1) / slope
 
 
-def _steps(size: int, dtype: torch.dtype) -> int:
+def _most_steps(size: int, eps: float) -> int:
     # In a Newton step on a convex function, new/old value + new/old slope <= 1, so
-    # value x slope falls at least fourfold; it starts at most at 2 size^2.
-    start = 40 if torch.compiler.is_compiling() else 2 * math.log2(max(2, size)) + 1
-    return math.ceil((start - math.log2(torch.finfo(dtype).eps)) / 2)
+    # value x slope falls at least fourfold; it starts at no more than 2 size^2.
+    return math.ceil(math.log2(size) + (1 - math.log2(eps)) / 2)
 
 
 @torch.no_grad()
 def _threshold(shifted: Tensor, power: int) -> Tensor:
     r"""Solve $\sum_j [x_j - \tau]_+^p = 1$ for rows whose largest entry is 0."""
+    eps = torch.finfo(shifted.dtype).eps
+    traced = torch.compiler.is_compiling()  # no early stop, and any number of keys
     tau = shifted.new_full((*shifted.shape[:-1], 1), -1.0)
-    for _ in range(_steps(shifted.shape[-1], shifted.dtype)):
+    for _ in range(_most_steps(2**20 if traced else shifted.shape[-1], eps)):
         step = _threshold_step(shifted, tau, power)
         tau = tau + step.clamp_min(0)
-        if not torch.compiler.is_compiling() and not (step > 1e-16).any():
+        if not traced and not (step > 4 * eps).any():
             break
     return tau
 

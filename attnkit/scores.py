@@ -15,7 +15,11 @@ from torch.utils.checkpoint import checkpoint
 from attnkit.checks import check_batch, check_float, check_positive, check_same_dtype
 from attnkit.checks import check_width as _check_width
 
-_BLOCK = 2**24  # numbers that the additive score may hold at once (64 MB in float32)
+# The additive score has a hidden layer of queries x keys x width numbers. It goes
+# through in blocks of queries that fit a CPU's cache (a GPU gets larger ones). If all
+# of it passes _KEEP (64 MB in float32), the backward pass computes it again.
+_BLOCK = {"cpu": 2**19}
+_KEEP = 2**24
 
 
 def _check(query: Tensor, key: Tensor) -> None:
@@ -162,18 +166,26 @@ def _tanh_score(query: Tensor, key: Tensor, v: Tensor) -> Tensor:
 
 
 def _additive(query: Tensor, key: Tensor, v: Tensor) -> Tensor:
-    r"""Sum $v \cdot \tanh(q_i + k_j)$ over the width, in blocks of queries if large."""
-    per_query = (
-        key.numel() * math.prod(query.shape[:-2]) // max(1, math.prod(key.shape[:-2]))
-    )
-    rows = max(1, _BLOCK // max(1, per_query))
-    if torch.compiler.is_compiling() or rows >= query.shape[-2]:
+    r"""Sum $v \cdot \tanh(q_i + k_j)$ over the width, block of queries by block."""
+    if torch.compiler.is_compiling():
+        return _tanh_score(query, key, v)  # the compiler fuses it
+    batch = torch.broadcast_shapes(query.shape[:-2], key.shape[:-2])
+    per_query = max(1, math.prod(batch) * key.shape[-2] * key.shape[-1])
+    rows = max(1, _BLOCK.get(query.device.type, _KEEP) // per_query)
+    if rows >= query.shape[-2]:
         return _tanh_score(query, key, v)
-    blocks = [
-        checkpoint(_tanh_score, part, key, v, use_reentrant=False)
-        for part in query.split(rows, dim=-2)
-    ]
+    parts = query.split(rows, dim=-2)
+    if torch.is_grad_enabled() and per_query * query.shape[-2] > _KEEP:
+        blocks = [_recomputed(part, key, v) for part in parts]
+    else:
+        blocks = [_tanh_score(part, key, v) for part in parts]
     return torch.cat(blocks, dim=-2)  # (..., N, M)
+
+
+def _recomputed(query: Tensor, key: Tensor, v: Tensor) -> Tensor:
+    return checkpoint(
+        _tanh_score, query, key, v, use_reentrant=False, preserve_rng_state=False
+    )
 
 
 class Additive(_Score):
@@ -181,9 +193,9 @@ class Additive(_Score):
 
     $$e_{ij} = v^\top \tanh(W_q q_i + W_k k_j)$$
 
-    The hidden layer has a number for every query, key and hidden unit. Above 16
-    million of them, queries are scored in blocks whose hidden layer is computed again
-    in the backward pass, so memory stays bounded.
+    The hidden layer has a number for every query, key and hidden unit. It is computed
+    in blocks of queries, and past 16 million numbers again in the backward pass, so
+    that memory stays bounded.
 
     Args:
         query_dim: width of a query.
