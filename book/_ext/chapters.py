@@ -1,0 +1,147 @@
+"""Hands the outputs of the kept runs (tools/execute.py) to myst-nb.
+
+myst-nb would run notebooks one after the other and remember them by their code alone,
+so that an edit of `attnkit` left stale pages. Here the reader of a notebook is wrapped:
+it returns the notebook as it stands now, with the outputs of a run that is fresh. A
+plain `jupyter-book build .` works too; it then runs here what has to be run.
+
+On the way widgets are made ready for a page without a kernel: their state no longer
+carries the front end (it is in `_static/attnkit-bundle.js`, once), and the static
+picture stands in the page, to be replaced by the live view.
+"""
+
+import base64
+import dataclasses
+import hashlib
+import html
+import json
+import os
+import struct
+import sys
+from pathlib import Path
+
+from nbformat import NotebookNode, from_dict
+from sphinx.application import Sphinx
+from sphinx.errors import ExtensionError
+
+ROOT = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT))
+
+from tools import execute  # noqa: E402
+
+VIEW = "application/vnd.jupyter.widget-view+json"
+STATE = "application/vnd.jupyter.widget-state+json"
+LIVE = """\
+<div class="attnkit-live">
+<script type="{mime}">{view}</script>
+<figure class="attnkit-still"><img src="{src}" alt="{alt}" width="{width}" \
+height="{height}" loading="lazy"><figcaption>{caption}</figcaption></figure>
+</div>"""
+
+
+def merge(page: NotebookNode, done: NotebookNode) -> NotebookNode:
+    """The page's cells with the outputs of its run; prose may have changed since."""
+    ran = (cell for cell in done.cells if cell.cell_type == "code")
+    for cell in page.cells:
+        if cell.cell_type == "code":
+            cell.outputs = next(ran).outputs
+    if "widgets" in done.metadata:
+        page.metadata["widgets"] = done.metadata["widgets"]
+    return page
+
+
+def models(page: NotebookNode) -> dict:
+    """Widget models of the page, by id."""
+    return page.metadata.get("widgets", {}).get(STATE, {}).get("state", {})
+
+
+def png_size(data: bytes) -> tuple[int, int]:
+    """Width and height from the header of a PNG."""
+    return struct.unpack(">II", data[16:24])
+
+
+def still(app: Sphinx, docname: str, output: NotebookNode, model: dict) -> str:
+    """The live view's place in the page, with the static picture in it."""
+    data = base64.b64decode(output["data"]["image/png"])
+    name = f"_images/live-{hashlib.sha256(data).hexdigest()[:16]}.png"
+    target = Path(app.outdir) / name
+    target.parent.mkdir(parents=True, exist_ok=True)
+    target.write_bytes(data)
+    width, height = png_size(data)
+    return LIVE.format(
+        mime=VIEW,
+        view=json.dumps(output["data"][VIEW]).replace("</", "<\\/"),
+        src="../" * docname.count("/") + name,
+        alt=html.escape(model.get("alt") or model.get("caption") or "widget"),
+        caption=html.escape(model.get("caption") or ""),
+        width=width // 2,
+        height=height // 2,
+    )
+
+
+def place_widgets(app: Sphinx, docname: str, page: NotebookNode) -> None:
+    """Replace each widget output by its place in the page."""
+    for cell in page.cells:
+        for output in cell.get("outputs", []):
+            data = output.get("data", {})
+            if VIEW in data and "image/png" in data:
+                model = models(page).get(data[VIEW]["model_id"], {}).get("state", {})
+                output["data"] = {"text/html": still(app, docname, output, model)}
+
+
+def slim(page: NotebookNode) -> None:
+    """Take the front end out of the state of the page's widgets."""
+    from attnkit.live import static_site
+
+    if models(page):
+        text = static_site.slim_state(json.dumps(page.metadata["widgets"][STATE]))
+        state = json.loads(text.replace("<\\/", "</"))
+        page.metadata["widgets"] = from_dict({STATE: state})
+
+
+def present(app: Sphinx, path: Path, page: NotebookNode) -> NotebookNode:
+    """The page with outputs, ready for myst-nb; in a draft, without if it fails."""
+    try:
+        page = merge(page, execute.run(path))
+    except execute.ChapterError as error:
+        if os.environ.get("ATTNKIT_DRAFT"):
+            return page
+        raise ExtensionError(f"a chapter failed:\n{error}") from None
+    if app.builder.format == "html":
+        place_widgets(app, app.env.docname, page)
+        slim(page)
+    return page
+
+
+def wrap_reader(app: Sphinx) -> None:
+    """Let myst-nb read executed notebooks, from `.ipynb` and from `.md` alike."""
+    from myst_nb import sphinx_
+
+    original = sphinx_.create_nb_reader
+
+    def create(path, md_config, nb_config, content):
+        reader = original(path, md_config, nb_config, content)
+        if reader is None:
+            return None
+
+        def read(text: str) -> NotebookNode:
+            return present(app, Path(path), reader.read(text))
+
+        return dataclasses.replace(reader, read=read)
+
+    sphinx_.create_nb_reader = create
+
+
+def write_bundle(app: Sphinx, error: Exception | None) -> None:
+    """Put the widgets' one front end beside the pages."""
+    if error is None and app.builder.format == "html":
+        from attnkit.live import static_site
+
+        target = Path(app.outdir) / "_static" / "attnkit-bundle.js"
+        target.write_text(static_site.bundle_script(), encoding="utf-8")
+
+
+def setup(app: Sphinx) -> dict:
+    wrap_reader(app)
+    app.connect("build-finished", write_bundle)
+    return {"parallel_read_safe": True, "parallel_write_safe": True}

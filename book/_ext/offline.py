@@ -1,0 +1,120 @@
+"""No request to another host, and no dead weight.
+
+MathJax comes from the package `sphinx-mathjax-offline`, only its one script and its
+fonts; sphinx-thebe and the theme's script of icons are left out of the pages; the
+icon fonts keep the icons that the theme uses.
+"""
+
+import hashlib
+import importlib.util
+import re
+import shutil
+from pathlib import Path
+
+from fontTools import subset
+from sphinx.application import Sphinx
+from sphinx.errors import ExtensionError
+
+SCRIPT = "tex-mml-chtml.js"
+SHA256 = "300480069078b5892d2363a2b65e2dfbbf30fe5c80f83edbfecf4610fd093862"
+FONTS = Path("output") / "chtml" / "fonts" / "woff-v2"
+UNUSED = ("sphinx-thebe", "fontawesome.js", "design-tabs.js")
+TAG = re.compile(r'\s*<script[^>]*src="[^"]*scripts/fontawesome\.js[^"]*"></script>')
+HINT = re.compile(r'\s*<link rel="preload"[^>]*href="[^"]*fontawesome\.js[^"]*"\s*/?>')
+ICON_RULE = re.compile(r'((?:\.fa-[a-z0-9-]+:+before,?)+)\{content:"\\([0-9a-f]+) ?"\}')
+CODE_POINT = re.compile(r'"\\([ef][0-9a-f]{3})"')
+CLASS = re.compile(r"\bfa-[a-z0-9-]+")
+
+
+def drop_unused(app: Sphinx, pagename, templatename, context, doctree) -> None:
+    """Leave scripts and styles out that would ask other hosts or serve nobody."""
+
+    def wanted(item: object) -> bool:
+        body = (getattr(item, "attributes", None) or {}).get("body") or ""
+        name = str(getattr(item, "filename", item) or "")
+        return "THEBE_JS_URL" not in body and not any(u in name for u in UNUSED)
+
+    for kind in ("script_files", "css_files"):
+        context[kind] = [item for item in context.get(kind, []) if wanted(item)]
+
+
+def mathjax_folder() -> Path:
+    """Where the installed MathJax lies, checked against the known script."""
+    spec = importlib.util.find_spec("sphinx-mathjax-offline")
+    if spec is None or spec.origin is None:
+        raise ExtensionError("sphinx-mathjax-offline is not installed")
+    folder = Path(spec.origin).parent / "static" / "mathjax"
+    found = hashlib.sha256((folder / SCRIPT).read_bytes()).hexdigest()
+    if found != SHA256:
+        raise ExtensionError(f"{SCRIPT}: expected sha256 {SHA256}, got {found}")
+    return folder
+
+
+def copy_mathjax(static: Path) -> None:
+    """Copy the script and the fonts of MathJax, nothing else."""
+    source, target = mathjax_folder(), static / "vendor" / "mathjax"
+    (target / FONTS).mkdir(parents=True, exist_ok=True)
+    shutil.copy2(source / SCRIPT, target)
+    for font in (source / FONTS).glob("*.woff"):
+        shutil.copy2(font, target / FONTS)
+
+
+def strip_pages(outdir: Path) -> str:
+    """Take the icon script out of every page; returns the text of all pages."""
+    pages = []
+    for file in outdir.rglob("*.html"):
+        text = file.read_text("utf-8")
+        clean = HINT.sub("", TAG.sub("", text))
+        if clean != text:
+            file.write_text(clean, "utf-8")
+        pages.append(clean)
+    return "\n".join(pages)
+
+
+def icons(sheet: str, pages: str) -> set[int]:
+    """Code points of the icons that pages name or the style sheet draws itself."""
+    used = set(CLASS.findall(pages))
+    rules = ICON_RULE.findall(sheet)
+    named = {code for names, code in rules if used & set(CLASS.findall(names))}
+    own = set(CODE_POINT.findall(ICON_RULE.sub("", sheet)))
+    return {int(code, 16) for code in named | own}
+
+
+def shrink_icons(static: Path, pages: str) -> None:
+    """Keep the icons in use in the icon fonts; drop the fonts' other formats."""
+    sheets = static.glob("styles/*.css")
+    points = icons("\n".join(p.read_text("utf-8") for p in sheets), pages)
+    for font in static.glob("vendor/fontawesome/webfonts/*.woff2"):
+        options = subset.Options(flavor="woff2", notdef_outline=True)
+        options.ignore_missing_unicodes = True
+        loaded = subset.load_font(str(font), options)
+        subsetter = subset.Subsetter(options)
+        subsetter.populate(unicodes=points)
+        subsetter.subset(loaded)
+        subset.save_font(loaded, str(font), options)
+        font.with_suffix(".ttf").unlink(missing_ok=True)
+
+
+def drop_files(static: Path) -> None:
+    """Remove what no page asks for: source maps, the icon script, sphinx-thebe."""
+    maps = [p for p in static.rglob("*.map") if p.suffix == ".map"]
+    named = [p for name in UNUSED for p in static.rglob(f"{name}*") if p.is_file()]
+    for file in {*maps, *named}:
+        file.unlink()
+
+
+def finish(app: Sphinx, error: Exception | None) -> None:
+    """The steps that need the finished pages."""
+    if error is not None or app.builder.format != "html":
+        return
+    outdir = Path(app.outdir)
+    static = outdir / "_static"
+    copy_mathjax(static)
+    drop_files(static)
+    shrink_icons(static, strip_pages(outdir))
+
+
+def setup(app: Sphinx) -> dict:
+    app.connect("html-page-context", drop_unused, priority=900)
+    app.connect("build-finished", finish)
+    return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -1,0 +1,73 @@
+"""The figures of the built book: times and weights.
+
+python -m tools.report
+"""
+
+import gzip
+import json
+import re
+from pathlib import Path
+
+from tools.execute import seconds
+from tools.project import BUILD, HTML, ROOT, chapter_name, run_pages
+
+BUNDLE = ROOT / "attnkit" / "live" / "static" / "attnkit.js"
+PACKED = {".woff", ".woff2"}  # already compressed
+ASSET = re.compile(r'<(?:script|link)\b[^>]*?\b(?:src|href)="([^"#]+)"')
+FONT = re.compile(r"url\(['\"]?([^'\")]+\.woff2?)[^)]*\)")
+KIND = {".css", ".js", *PACKED}
+# MathJax asks for a font when a page needs it; these are what usual formulas need.
+MATH_FONTS = ("Main-Regular", "Math-Italic", "Size1-Regular", "Size2-Regular", "Zero")
+
+
+def gz(path: Path) -> int:
+    """Bytes of a file as a server would send it."""
+    data = path.read_bytes()
+    return len(data) if path.suffix in PACKED else len(gzip.compress(data, 9))
+
+
+def local(page: Path, address: str) -> Path | None:
+    """The file that an address on a page or style sheet stands for."""
+    if address.startswith(("http:", "https:", "data:", "//", "mailto:")):
+        return None
+    target = (page.parent / address.split("?")[0]).resolve()
+    return target if target.is_file() and target.suffix in KIND else None
+
+
+def assets(page: Path) -> set[Path]:
+    """Scripts, style sheets and the fonts that a page loads, images left out."""
+    text = page.read_text(encoding="utf-8")
+    files = {f for a in ASSET.findall(text) if (f := local(page, a))}
+    for sheet in [f for f in files if f.suffix == ".css"]:
+        urls = FONT.findall(sheet.read_text(encoding="utf-8"))
+        files |= {f for u in urls if u.endswith("2") and (f := local(sheet, u))}
+    for script in [f for f in files if "mathjax" in f.name or "mml" in f.name]:
+        fonts = script.parent / "output/chtml/fonts/woff-v2"
+        files |= {f for n in MATH_FONTS if (f := fonts / f"MathJax_{n}.woff").exists()}
+    return files
+
+
+def page_weight(page: Path) -> int:
+    """Bytes of a page and all that it loads, compressed, without images."""
+    return gz(page) + sum(gz(file) for file in assets(page))
+
+
+def text() -> str:
+    """The report that a build prints."""
+    lines = ["", "figures"]
+    for path in run_pages():
+        lines.append(f"  {chapter_name(path):34}{seconds(path) or 0:8.1f} s to run")
+    stamp = BUILD / "build.json"
+    if stamp.exists():
+        lines.append(f"  {'build':34}{json.loads(stamp.read_text())['seconds']:8.1f} s")
+    if BUNDLE.exists():
+        lines.append(f"  {'widget bundle, gz':34}{gz(BUNDLE) / 1024:8.1f} KB")
+    pages = sorted(HTML.rglob("*.html"), key=page_weight, reverse=True)
+    for page in pages[:5]:
+        name = page.relative_to(HTML).as_posix()
+        lines.append(f"  {name + ', gz':34}{page_weight(page) / 1024:8.1f} KB")
+    return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    print(text())
