@@ -1,13 +1,9 @@
 """The reference page of a card, as Markdown for the book."""
 
 import inspect
+from calendar import month_name
 
-from attnkit.catalog import PROBES, Card
-
-_MONTHS = (
-    "January February March April May June July August September October November "
-    "December"
-).split()
+from attnkit.card import PROBES, Card
 
 
 def reference_page(card: Card) -> str:
@@ -26,7 +22,7 @@ def reference_page(card: Card) -> str:
 
 def _head(card: Card) -> str:
     facts = [
-        f"- **First published:** {_MONTHS[card.month - 1]} {card.year}, "
+        f"- **First published:** {month_name[card.month]} {card.year}, "
         f"{{cite:t}}`{card.cite}`, *[{card.paper}]({card.url})*",
         f"- **Attends to:** {', '.join(card.attends_to)} (the question: "
         f"*{card.question}?*)",
