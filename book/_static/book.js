@@ -1,0 +1,217 @@
+/* What a page remembers and what the theme leaves out. No dependency; works from
+ * file://. Without this script every page still reads well. */
+(() => {
+  "use strict";
+
+  const STORE = "attnkit.book.exercises";
+  let page = "";
+  let chapter = "";
+  let article = null;
+
+  function where() {
+    const options = window.DOCUMENTATION_OPTIONS || {};
+    const path = location.pathname.split("/").slice(-3).join("/").replace(/\.html$/, "");
+    page = options.pagename || path;
+    chapter = page.replace(/^chapters\//, "").replaceAll("/", ".");
+    article = document.querySelector("article.bd-article");
+  }
+
+  const make = (tag, attributes = {}, text = "") => {
+    const element = document.createElement(tag);
+    for (const [name, value] of Object.entries(attributes)) element.setAttribute(name, value);
+    element.textContent = text;
+    return element;
+  };
+
+  /* ---- progress: {"rnn.alignment": {total: 6, done: [1, 4]}} in local storage */
+
+  let memory = {};
+  const load = () => {
+    try {
+      const kept = JSON.parse(localStorage.getItem(STORE) || "{}");
+      if (kept && typeof kept === "object" && !Array.isArray(kept)) memory = kept;
+    } catch { /* private window, or a damaged entry: start from what is in memory */ }
+    return memory;
+  };
+  const save = (record) => {
+    memory = record;
+    try { localStorage.setItem(STORE, JSON.stringify(record)); } catch { /* as above */ }
+  };
+  const doneIn = (record, name) => {
+    const done = record[name] && record[name].done;
+    return new Set(Array.isArray(done) ? done : []);
+  };
+
+  function exercises() {
+    const found = [];
+    for (const heading of article.querySelectorAll("h3")) {
+      const number = /Exercise\s+(\d+)/.exec(heading.textContent);
+      const line = heading.nextElementSibling;
+      if (number && line && /^[●○]{5}/.test(line.textContent.trim())) {
+        found.push({ number: Number(number[1]), heading, line });
+      }
+    }
+    return found;
+  }
+
+  function dress(line) {
+    const [dots, ...rest] = line.textContent.trim().split(/\s*·\s*/);
+    const level = dots.split("●").length - 1;
+    line.classList.add("exercise-line");
+    const words = make("span", { class: "words" });
+    const mark = make("span", { class: "dots", "aria-hidden": "true" }, dots);
+    const spoken = make("span", { class: "visually-hidden" }, `difficulty ${level} of 5`);
+    words.append(mark, spoken, " · " + rest.join(" · "));
+    line.replaceChildren(words);
+  }
+
+  function ticks() {
+    const all = exercises();
+    if (!all.length) return;
+    const bar = make("div", { class: "book-progress" });
+    const meter = make("progress", { max: all.length, "aria-label": "Exercises done" });
+    const count = make("span", { role: "status" });
+    const reset = make("button", { type: "button", class: "book-button" }, "Start again");
+    bar.append(meter, count, reset);
+    all[0].heading.closest("section").parentElement.querySelector("h2")?.after(bar);
+
+    const buttons = all.map(({ number, line }) => {
+      dress(line);
+      const button = make("button", { type: "button", class: "book-button" });
+      button.addEventListener("click", () => {
+        const done = doneIn(load(), chapter);
+        if (!done.delete(number)) done.add(number);
+        keep(done);
+      });
+      line.append(button);
+      return { number, button };
+    });
+
+    const keep = (done) => {
+      save({ ...load(), [chapter]: { total: all.length, done: [...done].sort((a, b) => a - b) } });
+      show();
+    };
+    const show = () => {
+      const done = doneIn(load(), chapter);
+      for (const { number, button } of buttons) {
+        const pressed = done.has(number);
+        button.setAttribute("aria-pressed", String(pressed));
+        button.setAttribute("aria-label", `Exercise ${number}: done`);
+        button.textContent = pressed ? "✓ Done" : "Mark as done";
+      }
+      meter.value = buttons.filter(({ number }) => done.has(number)).length;
+      count.textContent = `${meter.value} of ${all.length} exercises done`;
+      reset.hidden = done.size === 0;
+      badges();
+    };
+    reset.addEventListener("click", () => { keep(new Set()); buttons[0].button.focus(); });
+    window.addEventListener("storage", (event) => { if (event.key === STORE) show(); });
+    keep(doneIn(load(), chapter));
+  }
+
+  /* "2/6" beside a chapter's name in the list on the left. */
+  function badges() {
+    const record = load();
+    for (const link of document.querySelectorAll(".bd-sidebar-primary nav.bd-links a")) {
+      const target = link.getAttribute("href") === "#" ? page : new URL(link.href).pathname;
+      const match = /([\w-]+\/[\w-]+)(?:\.html)?$/.exec(target);
+      const name = match ? match[1].replace("/", ".") : "";
+      const done = doneIn(record, name).size;
+      link.querySelector(".book-done")?.remove();
+      if (done) {
+        link.append(make("span", { class: "book-done", title: "exercises done" },
+          `${done}/${record[name].total}`));
+      }
+    }
+  }
+
+  /* ---- questions: a choice shows whether it was right once it is opened */
+
+  function choices() {
+    for (const box of article.querySelectorAll("details")) {
+      const summary = box.querySelector("summary");
+      if (box.className || !summary || !/^[A-H][.)]\s/.test(summary.textContent.trim())) continue;
+      const told = box.textContent.slice(summary.textContent.length).trim();
+      const right = /^(yes|right|correct|true)\b/i.test(told);
+      const wrong = /^(no|not|wrong|false)\b/i.test(told);
+      box.classList.add("choice");
+      if (right || wrong) box.classList.add(right ? "right" : "wrong");
+    }
+  }
+
+  /* ---- glossary: find a term in either language */
+
+  function glossary() {
+    const lists = [...article.querySelectorAll("dl.glossary")];
+    if (!lists.length) return;
+    const field = make("input", {
+      type: "search", class: "book-filter", placeholder: "Find a term · 查找术语",
+      "aria-label": "Find a term",
+    });
+    const none = make("p", { role: "status" });
+    for (const term of article.querySelectorAll("dl.glossary dt")) {
+      if (/[\u4e00-\u9fff]/.test(term.textContent)) term.lang = "zh-CN";
+    }
+    field.addEventListener("input", () => {
+      const wanted = field.value.trim().toLowerCase();
+      let shown = 0;
+      for (const list of lists) {
+        let here = 0;
+        for (const text of list.querySelectorAll("dd")) {
+          const entry = [text];
+          while (entry[0].previousElementSibling?.tagName === "DT") {
+            entry.unshift(entry[0].previousElementSibling);
+          }
+          const hit = entry.some((part) => part.textContent.toLowerCase().includes(wanted));
+          for (const part of entry) part.hidden = !hit;
+          here += hit;
+        }
+        list.closest("section").hidden = here === 0;
+        shown += here;
+      }
+      none.textContent = shown ? "" : "No such term.";
+    });
+    lists[0].closest("section").before(field, none);
+  }
+
+  /* ---- what the theme leaves out */
+
+  function reachable() {
+    /* A box that scrolls must be reachable by key. */
+    const boxes = ".math, pre, .pst-scrollable-table-container, .cell_output .output";
+    for (const box of article.querySelectorAll(boxes)) {
+      if (box.tagName === "SPAN") continue;
+      if (box.scrollWidth > box.clientWidth + 1) box.tabIndex = 0;
+      else if (box.tabIndex === 0) box.removeAttribute("tabindex");
+    }
+  }
+
+  function paper() {
+    /* On paper everything that is folded is open. */
+    let opened = [];
+    addEventListener("beforeprint", () => {
+      opened = [...article.querySelectorAll("details:not([open])")];
+      for (const box of opened) box.open = true;
+    });
+    addEventListener("afterprint", () => {
+      for (const box of opened) box.open = false;
+    });
+  }
+
+  function start() {
+    where();
+    if (article) {
+      ticks();
+      choices();
+      glossary();
+      paper();
+      reachable();
+      addEventListener("resize", reachable);
+      addEventListener("load", () => setTimeout(reachable, 500));
+    }
+    badges();
+  }
+
+  if (document.readyState === "loading") document.addEventListener("DOMContentLoaded", start);
+  else start();
+})();
