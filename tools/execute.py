@@ -101,6 +101,11 @@ def needs(loaded: list[str]) -> dict[str, str | None]:
     return {name: file_digest(name) for name in sorted(names)}
 
 
+def needs_unchanged(record: dict[str, str | None]) -> bool:
+    """Whether every file that a run depended on is as it was."""
+    return all(file_digest(name) == value for name, value in record.items())
+
+
 def read(path: Path) -> NotebookNode:
     """The cells of a notebook, or of a Markdown page with code cells."""
     if path.suffix == ".ipynb":
@@ -122,8 +127,7 @@ def fresh(path: Path) -> bool:
     if not store.exists():
         return False
     record = json.loads(store.read_text(encoding="utf-8"))["metadata"]["attnkit"]
-    same = record["code"] == code_key(read(path))
-    return same and all(file_digest(k) == v for k, v in record["needs"].items())
+    return record["code"] == code_key(read(path)) and needs_unchanged(record["needs"])
 
 
 def keep(path: Path, notebook: NotebookNode) -> None:
