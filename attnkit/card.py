@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from torch import Tensor
+from torch import Tensor, nn
 
 Sizes = Mapping[str, int]
 Mechanism = Callable[..., Any]
@@ -106,7 +106,8 @@ class Card:
         input_places: the same for an input.
         may_be_empty: size symbols that may be zero.
         zero_init: weights that start at zero, so that others get no gradient at first.
-        excuses: probe → reason why this mechanism is excused from it.
+        excuses: probe → reason why this mechanism is excused from it; "inputs:key"
+            excuses one input alone.
         chapter: where the book explains it, as "rnn/alignment".
     """
 
@@ -149,7 +150,7 @@ class Card:
         known = {
             "attends_to": (self.attends_to, ATTENDS_TO),
             "question": ((self.question,), QUESTIONS),
-            "excuses": (self.excuses, PROBES),
+            "excuses": ([name.split(":")[0] for name in self.excuses], PROBES),
             "month": ((self.month,), range(1, 13)),
         }
         for name, (given, allowed) in known.items():
@@ -167,6 +168,13 @@ class Card:
     def run(self, mechanism: Mechanism, inputs: Mapping[str, Tensor]) -> Tensor:
         """Call the mechanism and return the output that is tested."""
         return self.output(mechanism(**inputs))
+
+    def probes(self) -> list[str]:
+        """Return the probes that apply and are not excused as a whole."""
+        has_mask = "mask" in self.inputs(0, self.shapes[0])
+        has_weights = isinstance(self.make(0, self.shapes[0]), nn.Module)
+        missing = {"nothing": not has_mask, "weights": not has_weights}
+        return [p for p in PROBES if p not in self.excuses and not missing.get(p)]
 
     @property
     def url(self) -> str:
