@@ -1,0 +1,299 @@
+"""Exercises 1 to 3 of the chapter `idea/soft_addressing`: the three steps."""
+
+from collections.abc import Iterator
+
+import torch
+from torch import Generator, Tensor
+
+from attnkit.exercises.engine import Exercise
+
+
+def draw(generator: Generator, *shapes: tuple[int, ...]) -> list[Tensor]:
+    """A tensor of standard normal numbers for each shape."""
+    return [torch.randn(shape, generator=generator) for shape in shapes]
+
+
+# ------------------------------------------------------ 1 · a softmax that survives
+
+
+def softmax(scores: Tensor) -> Tensor:
+    """Weights from scores, along the last axis.
+
+    Args:
+        scores: (..., M), of any size: 1000 is a legal score.
+
+    Returns:
+        Weights (..., M), none negative; each row adds up to one.
+    """
+    top = scores.max(dim=-1, keepdim=True).values
+    powers = (scores - top).exp()  # the largest is exp(0) = 1
+    return powers / powers.sum(dim=-1, keepdim=True)
+
+
+def _softmax_inputs(generator: Generator) -> Iterator[tuple[Tensor]]:
+    for scores in draw(generator, (4,), (2, 3), (3, 1, 5), (1,), (40, 60)):
+        yield (2 * scores,)
+    yield (torch.tensor([[1000.0, 1001, 999], [-1000, -1001, -1000]]),)
+    yield (torch.tensor([0.0, 500, -500]),)
+
+
+def _softmax_by_log(scores: Tensor) -> Tensor:
+    return torch.exp(scores - torch.logsumexp(scores, dim=-1, keepdim=True))
+
+
+def _softmax_by_rows(scores: Tensor) -> Tensor:
+    rows = scores.reshape(-1, scores.shape[-1])
+    powers = [torch.exp(row - max(row.tolist())) for row in rows]
+    return torch.stack([p / p.sum() for p in powers]).reshape(scores.shape)
+
+
+SOFTMAX = Exercise(
+    key="idea.soft_addressing.1",
+    title="A softmax that survives",
+    minutes=5,
+    dots=1,
+    learn="a constant added to all scores changes nothing, and that saves you",
+    reference=softmax,
+    inputs=_softmax_inputs,
+    alternatives=[_softmax_by_log, _softmax_by_rows],
+    mistakes=[
+        (
+            lambda scores: scores.exp() / scores.exp().sum(-1, keepdim=True),
+            "Right for small scores, but exp(1000) is infinite, and exp(-1000) is 0: "
+            "0 / 0 is NaN. What may you subtract from all scores without harm?",
+        ),
+        (
+            lambda scores: (
+                (scores - scores.max()).exp()
+                / (scores - scores.max()).exp().sum(-1, keepdim=True)
+            ),
+            "You subtract the largest score of the whole tensor. In a row far below it "
+            "every power is 0, and 0 / 0 is NaN: each row needs its own largest.",
+        ),
+        (
+            lambda scores: torch.softmax(scores.flatten(), 0).reshape(scores.shape),
+            "The whole tensor adds up to one. Each row, along the last axis, must.",
+        ),
+        (
+            lambda scores: torch.softmax(scores, 0),
+            "You normalize along the first axis. The keys lie along the last one.",
+        ),
+        (
+            lambda scores: (scores - scores.amax(-1, keepdim=True)).exp(),
+            "The powers are right. Now make each row add up to one.",
+        ),
+        (
+            lambda scores: scores / scores.sum(-1, keepdim=True),
+            "You divide the scores themselves. Some are negative, and so are your "
+            "weights: take the exponential first.",
+        ),
+        (
+            lambda scores: torch.log_softmax(scores, -1),
+            "These are the logarithms of the weights.",
+        ),
+    ],
+    hints=[
+        "exp(e - c) = exp(e) / exp(c). What happens to the fraction if you subtract "
+        "the same c from every score of a row?",
+        "Choose c as the largest score of the row. Then the largest power is "
+        "exp(0) = 1, and no power can overflow.",
+        "`scores.max(dim=-1, keepdim=True).values` keeps the axis, so that the "
+        "subtraction lines up with the rows.",
+    ],
+)
+
+
+# ------------------------------------------------------------ 2 · the method of 1964
+
+
+def near_mean(
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    tau: float,
+) -> Tensor:
+    """Average the values, those with near keys more.
+
+    Args:
+        query: (N, d) new places.
+        key: (M, d) known places.
+        value: (M, d_v) what was measured there.
+        tau: temperature; the score is -|q - k|² / (2 tau).
+
+    Returns:
+        Context (N, d_v).
+    """
+    apart = query[:, None] - key  # (N, M, d)
+    scores = -apart.square().sum(-1) / (2 * tau)  # (N, M)
+    return scores.softmax(dim=-1) @ value
+
+
+def _near_mean_inputs(generator: Generator) -> Iterator[tuple]:
+    sizes = ((3, 5, 2, 1, 0.5), (1, 4, 1, 3, 0.1), (4, 4, 3, 2, 2.0), (1, 1, 1, 1, 1.0))
+    for n, m, d, width, tau in (*sizes, (30, 50, 4, 3, 0.7)):
+        yield (*draw(generator, (n, d), (m, d), (m, width)), tau)
+
+
+def _near_mean_by_products(q: Tensor, k: Tensor, v: Tensor, tau: float) -> Tensor:
+    scores = q @ k.mT - k.square().sum(-1) / 2
+    return torch.softmax(scores / tau, -1) @ v
+
+
+def _near_mean_by_loop(query: Tensor, key: Tensor, v: Tensor, tau: float) -> Tensor:
+    rows = []
+    for q in query:
+        weights = torch.stack([-((q - k) ** 2).sum() / 2 for k in key]) / tau
+        rows.append((weights.softmax(0)[:, None] * v).sum(0))
+    return torch.stack(rows)
+
+
+NEAR_MEAN = Exercise(
+    key="idea.soft_addressing.2",
+    title="The method of 1964",
+    minutes=10,
+    dots=2,
+    learn="change the score and nothing else, and an old friend appears",
+    reference=near_mean,
+    inputs=_near_mean_inputs,
+    alternatives=[_near_mean_by_products, _near_mean_by_loop],
+    tolerance=1e-4,
+    mistakes=[
+        (
+            lambda q, k, v, tau: (torch.cdist(q, k) ** 2 / (2 * tau)).softmax(-1) @ v,
+            "Far keys get the most: the score needs its minus sign.",
+        ),
+        (
+            lambda q, k, v, tau: (-torch.cdist(q, k) / (2 * tau)).softmax(-1) @ v,
+            "You use the distance. The score is made from its square.",
+        ),
+        (
+            lambda q, k, v, tau: (-(torch.cdist(q, k) ** 2) / tau).softmax(-1) @ v,
+            "A factor of two is missing: the score divides by 2 tau.",
+        ),
+        (
+            lambda q, k, v, t: (
+                (-(torch.cdist(q, k) ** 2) / (2 * t * t)).softmax(-1) @ v
+            ),
+            "You square tau. It is a temperature here, not the width of a bell curve.",
+        ),
+        (
+            lambda q, k, v, tau: (-(torch.cdist(q, k) ** 2) / (2 * tau)).softmax(0) @ v,
+            "Your weights add up to one over the queries, not over the keys.",
+        ),
+        (
+            lambda q, k, v, tau: (q @ k.mT / tau).softmax(-1) @ v,
+            "This is the dot product. Near and far need the distance.",
+        ),
+    ],
+    hints=[
+        "Only step 1 is new. Normalize and aggregate as in the matrix form.",
+        "`query[:, None] - key` subtracts every key from every query at once: its "
+        "shape is (N, M, d).",
+        "Square it, add up over the last axis, put a minus before it, and divide by "
+        "`2 * tau`. That is the whole score.",
+    ],
+)
+
+
+# ------------------------------------------------------------- 3 · some are not yours
+
+
+def masked_look_up(
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    mask: Tensor,
+) -> Tensor:
+    """Soft lookup among the keys that each query may see.
+
+    Args:
+        query: (N, d).
+        key: (M, d).
+        value: (M, d_v).
+        mask: (N, M) of True and False; True = may attend.
+
+    Returns:
+        Context (N, d_v). A query that may see nothing gets zeros.
+    """
+    scores = query @ key.mT  # (N, M)
+    scores = scores.masked_fill(~mask, -torch.inf)
+    weights = scores.softmax(dim=-1)  # a row of NaN if all is hidden
+    return weights.masked_fill(~mask, 0) @ value
+
+
+def _masked_inputs(generator: Generator) -> Iterator[tuple]:
+    for n, m, d, width in ((3, 4, 2, 2), (1, 3, 1, 1), (4, 4, 3, 2), (20, 30, 4, 3)):
+        mask = torch.rand(n, m, generator=generator) < 0.6
+        mask[:, 0] |= ~mask.any(-1)
+        yield (*draw(generator, (n, d), (m, d), (m, width)), mask)
+    mask = torch.tensor([[True, False, True], [False, False, False]])
+    yield (*draw(generator, (2, 2), (3, 2), (3, 2)), mask)
+
+
+def _masked_by_powers(q: Tensor, k: Tensor, v: Tensor, mask: Tensor) -> Tensor:
+    scores = q @ k.mT
+    powers = (scores - scores.max(-1, keepdim=True).values).exp() * mask
+    return powers @ v / powers.sum(-1, keepdim=True).clamp_min(1e-30)
+
+
+def _masked_by_loop(query: Tensor, key: Tensor, v: Tensor, mask: Tensor) -> Tensor:
+    context = torch.zeros(len(query), v.shape[1])
+    for i, seen in enumerate(mask):
+        if seen.any():
+            context[i] = torch.softmax(key[seen] @ query[i], 0) @ v[seen]
+    return context
+
+
+MASKED = Exercise(
+    key="idea.soft_addressing.3",
+    title="Some keys are not for you",
+    minutes=15,
+    dots=3,
+    learn="where a mask belongs, and what a query gets that may see nothing",
+    reference=masked_look_up,
+    inputs=_masked_inputs,
+    alternatives=[_masked_by_powers, _masked_by_loop],
+    mistakes=[
+        (
+            lambda q, k, v, mask: (
+                (q @ k.mT).masked_fill(~mask, -torch.inf).softmax(-1) @ v
+            ),
+            "Right wherever there is something to see. A row in which all keys are "
+            "hidden is NaN: it must give zeros.",
+        ),
+        (
+            lambda q, k, v, mask: (q @ k.mT).masked_fill(~mask, -1e9).softmax(-1) @ v,
+            "Right wherever there is something to see. A row in which all keys are "
+            "hidden gets the mean of the values: with all scores at -1e9 the hidden "
+            "keys are equal again. It must give zeros.",
+        ),
+        (
+            lambda q, k, v, mask: (
+                (q @ k.mT).masked_fill(mask, -torch.inf).softmax(-1) @ v
+            ),
+            "You hide the keys that may be seen. True means: may attend.",
+        ),
+        (
+            lambda q, k, v, mask: ((q @ k.mT) * mask).softmax(-1) @ v,
+            "You set hidden scores to 0, and exp(0) = 1 is a good share. Which score "
+            "has the exponential 0?",
+        ),
+        (
+            lambda q, k, v, mask: ((q @ k.mT).softmax(-1) * mask) @ v,
+            "You mask after the softmax, so the weights that are left add up to less "
+            "than one.",
+        ),
+        (
+            lambda q, k, v, mask: (q @ k.mT).softmax(-1) @ v,
+            "You do not use the mask.",
+        ),
+    ],
+    hints=[
+        "The mask belongs between step 1 and step 2: after the softmax the hidden keys "
+        "have already taken their share.",
+        "exp(-∞) = 0. `scores.masked_fill(~mask, -torch.inf)` puts it where the mask "
+        "is False.",
+        "A row with nothing but -∞ becomes 0 / 0. Fill the *weights* of the hidden "
+        "keys with 0 afterwards: that changes nothing elsewhere.",
+    ],
+)
