@@ -133,7 +133,7 @@ class LiveWidget(anywidget.AnyWidget):
         return figure
 
     def picture(self) -> bytes:
-        """The first state as a PNG: for print, pages without scripts, plain previews."""
+        """The first state as a PNG: for print and for pages without scripts."""
         import io
 
         from matplotlib.backends.backend_agg import FigureCanvasAgg
