@@ -6,8 +6,8 @@ it returns the notebook as it stands now, with the outputs of a run that is fres
 plain `jupyter-book build .` works too; it then runs here what has to be run.
 
 On the way widgets are made ready for a page without a kernel: their state no longer
-carries the front end (it is in `_static/attnkit-bundle.js`, once), and the static
-picture stands in the page, to be replaced by the live view.
+carries the front end (it is in `_static/attnkit-bundle.js`, once), and beside the place
+of the live view stands the static picture, for paper and for pages without scripts.
 """
 
 import base64
@@ -32,11 +32,17 @@ from tools import execute  # noqa: E402
 VIEW = "application/vnd.jupyter.widget-view+json"
 STATE = "application/vnd.jupyter.widget-state+json"
 LIVE = """\
-<div class="attnkit-live">
+<div class="attnkit-output attnkit-live">
 <script type="{mime}">{view}</script>
-<figure class="attnkit-still"><img src="{src}" alt="{alt}" width="{width}" \
-height="{height}" loading="lazy"><figcaption>{caption}</figcaption></figure>
+<figure class="attnkit-still"><img class="attnkit-picture" src="{src}" alt="{alt}" \
+width="{width}" height="{height}" loading="lazy"><figcaption>{caption}</figcaption>
+</figure><noscript><style>.attnkit-still {{ display: block }}</style></noscript>
 </div>"""
+STYLE = """\
+@media screen { .attnkit-still { display: none } }
+@media print { .attnkit-view { display: none } }
+.attnkit-still img { max-width: 100%; height: auto }
+"""
 
 
 def merge(page: NotebookNode, done: NotebookNode) -> NotebookNode:
@@ -137,11 +143,14 @@ def write_bundle(app: Sphinx, error: Exception | None) -> None:
     if error is None and app.builder.format == "html":
         from attnkit.live import static_site
 
-        target = Path(app.outdir) / "_static" / "attnkit-bundle.js"
-        target.write_text(static_site.bundle_script(), encoding="utf-8")
+        static = Path(app.outdir) / "_static"
+        bundle = static_site.bundle_script()
+        (static / "attnkit-bundle.js").write_text(bundle, encoding="utf-8")
+        (static / "attnkit-still.css").write_text(STYLE, encoding="utf-8")
 
 
 def setup(app: Sphinx) -> dict:
     wrap_reader(app)
+    app.add_css_file("attnkit-still.css")
     app.connect("build-finished", write_bundle)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

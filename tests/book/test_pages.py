@@ -1,0 +1,184 @@
+"""The built book as a reader meets it: a real browser, over http and from disk."""
+
+import functools
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+
+from tests.book.pages import built
+from tools.project import HTML
+
+WIDTHS = {320: 700, 390: 844, 1280: 900}
+THEMES = ("light", "dark")
+RULES = {"resultTypes": ["violations"]}
+SETTLE = "() => document.readyState === 'complete'"
+TYPESET = (
+    "() => !window.MathJax?.startup?.promise || MathJax.startup.promise.then(() => 1)"
+)
+SIDEWAYS = "() => document.documentElement.scrollWidth - window.innerWidth"
+ALIVE = """async () => {
+  for (const script of document.querySelectorAll('script[type$="widget-view+json"]')) {
+    script.parentElement.scrollIntoView();
+    const place = script.nextElementSibling;
+    for (let i = 0; i < 200 && !place.querySelector('[data-live="true"]'); i++)
+      await new Promise((done) => setTimeout(done, 50));
+    if (!place.querySelector('[data-live="true"]')) return place.textContent || 'nothing';
+  }
+  return null;
+}"""
+
+
+@dataclass
+class Visit:
+    """One open page and what went wrong while it loaded."""
+
+    tab: object
+    home: str
+    requests: list[str] = field(default_factory=list)
+    errors: list[str] = field(default_factory=list)
+
+    def listen(self) -> None:
+        self.tab.on("request", lambda r: self.requests.append(r.url))
+        self.tab.on("pageerror", lambda e: self.errors.append(str(e)))
+        self.tab.on("console", self._console)
+        self.tab.on("requestfailed", lambda r: self.errors.append(f"failed: {r.url}"))
+        self.tab.on("response", self._response)
+
+    def _console(self, message) -> None:
+        if message.type in ("error", "warning"):
+            self.errors.append(message.text)
+
+    def _response(self, response) -> None:
+        if response.status >= 400:
+            self.errors.append(f"{response.status}: {response.url}")
+
+    def foreign(self) -> list[str]:
+        own = (self.home, "data:", "blob:")
+        return [url for url in self.requests if not url.startswith(own)]
+
+
+@pytest.fixture
+def visit(chromium) -> Iterator[Callable[..., Visit]]:
+    """`visit(home, page, width, theme)` opens a page and waits until it stands."""
+    contexts = []
+
+    def open_page(
+        home: str, page: str, width: int = 1280, theme: str = "light"
+    ) -> Visit:
+        size = {"width": width, "height": WIDTHS[width]}
+        context = chromium.new_context(viewport=size, color_scheme=theme)
+        contexts.append(context)
+        seen = Visit(context.new_page(), home)
+        seen.listen()
+        seen.tab.goto(f"{home}/{page}", wait_until="load")
+        seen.tab.wait_for_function(SETTLE)
+        seen.tab.evaluate(TYPESET)
+        return seen
+
+    yield open_page
+    for context in contexts:
+        context.close()
+
+
+@pytest.fixture(scope="module")
+def home(serve: Callable[[Path], str], book_html: Path) -> str:
+    return serve(book_html)
+
+
+def names() -> list[str]:
+    """The pages to look at; the redirect of the folder's root has none to show."""
+    found = [path.relative_to(HTML).as_posix() for path in built(HTML)]
+    return [name for name in found if name != "index.html"] or ["book/index.html"]
+
+
+def cards(name: str) -> bool:
+    """Reference pages are made from one form: fewer sizes tell as much."""
+    return name.startswith("book/catalog/")
+
+
+every_page = pytest.mark.parametrize("page", names())
+
+
+@every_page
+def test_page_asks_no_other_host_and_reports_no_error(
+    home: str, visit, page: str
+) -> None:
+    seen = visit(home, page)
+    assert seen.tab.evaluate(ALIVE) is None
+    seen.tab.wait_for_load_state("networkidle")
+    assert seen.foreign() == []
+    assert seen.errors == []
+
+
+@every_page
+def test_page_works_from_disk(book_html: Path, visit, page: str) -> None:
+    seen = visit(book_html.as_uri(), page)
+    assert seen.tab.evaluate(ALIVE) is None
+    assert seen.foreign() == []
+    assert seen.errors == []
+
+
+@every_page
+@pytest.mark.parametrize("width", WIDTHS)
+def test_page_does_not_scroll_sideways(home: str, visit, page: str, width: int) -> None:
+    seen = visit(home, page, width)
+    assert seen.tab.evaluate(ALIVE) is None
+    assert seen.tab.evaluate(SIDEWAYS) <= 0
+
+
+@functools.cache
+def axe() -> Axe:
+    return Axe()
+
+
+def violations(tab: object) -> list[str]:
+    """What axe-core finds, one line per rule and element."""
+    found = axe().run(tab, options=RULES).response["violations"]
+    return [
+        f"{v['id']} ({v['impact']}): {node['target']}: {node['html'][:140]}"
+        for v in found
+        for node in v["nodes"]
+    ]
+
+
+@every_page
+@pytest.mark.parametrize("theme", THEMES)
+@pytest.mark.parametrize("width", [320, 1280])
+def test_page_is_accessible(
+    home: str, visit, page: str, width: int, theme: str
+) -> None:
+    if cards(page) and (width == 320) != (theme == "dark"):
+        pytest.skip("the same form is looked at in the other two combinations")
+    seen = visit(home, page, width, theme)
+    assert seen.tab.evaluate("document.documentElement.dataset.theme") == theme
+    assert seen.tab.evaluate(ALIVE) is None
+    assert violations(seen.tab) == []
+
+
+def test_search_finds_a_word_from_disk(book_html: Path, visit) -> None:
+    seen = visit(book_html.as_uri(), "search.html?q=alignment")
+    seen.tab.wait_for_selector("#search-results li a")
+    assert seen.errors == []
+
+
+def test_without_scripts_the_static_picture_is_shown(chromium, home: str) -> None:
+    context = chromium.new_context(java_script_enabled=False)
+    tab = context.new_page()
+    tab.goto(f"{home}/book/index.html")
+    picture = tab.locator(".attnkit-still img").first
+    picture.scroll_into_view_if_needed()
+    assert picture.is_visible()
+    assert picture.get_attribute("alt")
+    context.close()
+
+
+def test_on_paper_the_static_picture_stands_for_the_widget(home: str, visit) -> None:
+    seen = visit(home, "book/index.html")
+    assert seen.tab.evaluate(ALIVE) is None
+    assert not seen.tab.locator(".attnkit-still").first.is_visible()
+    seen.tab.emulate_media(media="print")
+    assert seen.tab.locator(".attnkit-still").first.is_visible()
+    assert not seen.tab.locator(".attnkit-view").first.is_visible()
