@@ -20,7 +20,8 @@ class Batch(NamedTuple):
     Masks are True where there is a symbol. `target_in` begins with `BOS`,
     `target_out` ends with `EOS`; both have the same mask. `alignment[b, t, s]` is
     True where source position s truly gives rise to target symbol t; rows of
-    symbols without a source (a comma, the end) are all False.
+    symbols without a source (a comma, the end) are all False. It is None in batches
+    for training.
     """
 
     source: Tensor  # (B, S) int64
@@ -28,11 +29,11 @@ class Batch(NamedTuple):
     target_in: Tensor  # (B, T) int64
     target_out: Tensor  # (B, T) int64
     target_mask: Tensor  # (B, T) bool
-    alignment: Tensor  # (B, T, S) bool
+    alignment: Tensor | None  # (B, T, S) bool
 
     def to(self, device: torch.device | str) -> "Batch":
         """The same batch on `device`."""
-        return Batch(*(part.to(device) for part in self))
+        return Batch(*(part if part is None else part.to(device) for part in self))
 
 
 def in_test(source: Sequence[str], held_out: float = 0.1) -> bool:
@@ -111,19 +112,14 @@ class PairSet:
         return train, self[[i for i, out in enumerate(side) if out]]
 
     def tensors(self) -> Batch:
-        """All pairs as one padded batch.
+        """All pairs as one padded batch, with the true alignment.
 
         Raises:
             ValueError: there is no pair.
         """
-        if not len(self):
-            raise ValueError("pairs: expected at least one pair, got an empty set")
-        first, second = self.vocabularies
-        source = pad([first.encode(text, warn=False) for text in self.source])
-        ids = [second.encode(text, warn=False) for text in self.target]
-        target_in = pad([[BOS, *row] for row in ids])
-        target_out = pad([[*row, EOS] for row in ids])
-        alignment = torch.zeros(*target_in.shape, source.shape[1], dtype=torch.bool)
+        batch = self._padded()
+        shape = *batch.target_in.shape, batch.source.shape[1]
+        alignment = torch.zeros(shape, dtype=torch.bool)
         true = [
             (b, t, s)
             for b, rows in enumerate(self.alignment)
@@ -132,8 +128,18 @@ class PairSet:
         ]
         if true:
             alignment[tuple(torch.tensor(true).T)] = True
+        return batch._replace(alignment=alignment)
+
+    def _padded(self) -> Batch:
+        if not len(self):
+            raise ValueError("pairs: expected at least one pair, got an empty set")
+        first, second = self.vocabularies
+        source = pad([first.encode(text, warn=False) for text in self.source])
+        ids = [second.encode(text, warn=False) for text in self.target]
+        target_in = pad([[BOS, *row] for row in ids])
+        target_out = pad([[*row, EOS] for row in ids])
         masks = source != PAD, target_out != PAD
-        return Batch(source, masks[0], target_in, target_out, masks[1], alignment)
+        return Batch(source, masks[0], target_in, target_out, masks[1], None)
 
     def batches(
         self, size: int, *, seed: int = 0, shuffle: bool = True, pool: int = 16
@@ -157,7 +163,7 @@ class PairSet:
         else:
             groups = _pools(order, self.lengths, size, pool, random.Random(seed))
         for group in groups:
-            yield self[group].tensors()
+            yield self[group]._padded()
 
 
 def _pools(

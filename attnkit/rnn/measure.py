@@ -1,0 +1,140 @@
+"""Numbers for a translator: is the text right, and did it look at the right place?"""
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from attnkit.data import PairSet
+
+from .search import greedy_decode
+from .seq2seq import Seq2Seq
+
+
+class Scores(NamedTuple):
+    """Means over the pairs of a set; each between 0 and 1.
+
+    `token_accuracy` of greedy decoding; `exact` share of sources without any error;
+    `pointing` share of target symbols whose largest weight is on a true source
+    position, `mass` the weight on the true positions, and `chance` what uniform
+    weights would get for both. The last three are NaN without attention.
+    """
+
+    token_accuracy: float
+    exact: float
+    pointing: float
+    mass: float
+    chance: float
+
+
+def token_accuracy(tokens: Tensor, target: Tensor, mask: Tensor) -> Tensor:
+    """Share of the positions of each reference that hold the right symbol.
+
+    Position by position: a symbol that is left out makes all later ones wrong. The end
+    symbol counts as one.
+
+    Args:
+        tokens: (B, T') what was decoded.
+        target: (B, T) the reference, with EOS.
+        mask: (B, T) boolean, True for the symbols of the reference.
+
+    Returns:
+        (B,) numbers between 0 and 1.
+    """
+    return _right(tokens, target, mask).sum(1) / mask.sum(1)
+
+
+def _right(tokens: Tensor, target: Tensor, mask: Tensor) -> Tensor:
+    found = torch.zeros_like(target)  # (B, T)
+    size = min(tokens.shape[1], target.shape[1])
+    found[:, :size] = tokens[:, :size]
+    return (found == target) & mask
+
+
+def pointing(weights: Tensor, alignment: Tensor) -> tuple[float, float, float]:
+    """How well the weights agree with the true alignment.
+
+    Target symbols without a true source position (a comma, the end) do not count.
+
+    Args:
+        weights: (B, T, S).
+        alignment: (B, T, S) boolean.
+
+    Returns:
+        (share of largest weights that are on a true position, mean weight on the true
+        positions, what uniform weights over S would get).
+    """
+    known = alignment.any(-1)  # (B, T)
+    best = weights.argmax(-1, keepdim=True)  # (B, T, 1)
+    hit = alignment.gather(-1, best)[..., 0][known].float().mean()
+    mass = (weights * alignment).sum(-1)[known].mean()
+    return hit.item(), mass.item(), alignment.float().mean(-1)[known].mean().item()
+
+
+@torch.no_grad()
+def evaluate(model: Seq2Seq, pairs: PairSet, *, size: int = 200) -> Scores:
+    """Decode every source greedily and compare with the reference.
+
+    Weights are those of teacher forcing, so that each row belongs to a known symbol.
+
+    Args:
+        model: a translator; it is put into evaluation mode and back.
+        pairs: with the true alignment.
+        size: pairs decoded at once; sources of one length go together.
+    """
+    training = model.training
+    model.eval()
+    order = sorted(range(len(pairs)), key=pairs.lengths.__getitem__)
+    parts = [order[i : i + size] for i in range(0, len(order), size)]
+    rows = [(len(part), *_evaluate(model, pairs[part])) for part in parts]
+    model.train(training)
+    table = torch.tensor(rows, dtype=torch.float64)
+    share = table[:, 0] / table[:, 0].sum()
+    return Scores(*(share @ table[:, 1:]).tolist())
+
+
+def _evaluate(model: Seq2Seq, pairs: PairSet) -> tuple[float, ...]:
+    batch = pairs.tensors().to(next(model.parameters()).device)
+    steps = batch.target_out.shape[1] + 2
+    tokens = greedy_decode(model, batch.source, max_steps=steps).tokens
+    accuracy = token_accuracy(tokens, batch.target_out, batch.target_mask)
+    exact = (accuracy == 1).float().mean().item()
+    looks = (float("nan"),) * 3
+    if model.decoder.attention is not None:
+        _, weights = model(batch.source, batch.target_in, need_weights=True)
+        lengths = batch.source_mask.sum(-1)[:, None, None]
+        hit, mass, _ = pointing(weights, batch.alignment)
+        known = batch.alignment.any(-1)
+        looks = hit, mass, (batch.alignment / lengths).sum(-1)[known].mean().item()
+    return accuracy.mean().item(), exact, *looks
+
+
+class Translation(NamedTuple):
+    """`symbols` written, `weights` (T, S) of the step that wrote each (the end symbol's
+    row is the last), `unknown` places and characters that the model does not know."""
+
+    symbols: list[str]
+    weights: Tensor
+    unknown: list[tuple[int, str]]
+
+
+def translate(
+    model: Seq2Seq, text: str, pairs: PairSet, *, max_steps: int = 60
+) -> Translation:
+    """Translate one text, greedily; unknown characters are reported, not fatal.
+
+    Args:
+        model: a translator in evaluation mode.
+        text: characters of the source language.
+        pairs: the set whose vocabularies the model was trained with.
+        max_steps: most symbols that are written.
+
+    Raises:
+        ValueError: `text` is empty.
+    """
+    first, second = pairs.vocabularies
+    device = next(model.parameters()).device
+    source = torch.tensor([first.encode(text, warn=False)], device=device)
+    decoded = greedy_decode(model, source, max_steps=max_steps)
+    symbols = second.decode(decoded.tokens[0])
+    return Translation(symbols, decoded.weights[0], first.unknown(text))

@@ -1,0 +1,301 @@
+"""One training loop, and the one place for devices, precision and processes.
+
+Several processes are started by PyTorch's own launcher, with no other change:
+`torchrun --nproc-per-node 2 recipe.py`. Each takes its share of the batches, the
+gradients are averaged, and the first process alone prints and saves.
+"""
+
+import itertools
+import math
+import os
+import random
+import time
+import warnings
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from tqdm.auto import tqdm
+
+from attnkit.checkpoint import random_state, save_atomically, set_random_state
+from attnkit.processes import Processes, move
+
+Batches = Callable[[int], Iterable[Any]] | Sequence[Any]
+Loss = Callable[[nn.Module, Any], Tensor]
+Stop = float | Callable[[nn.Module], bool]
+SCHEDULES = ("one_cycle", "constant")
+
+
+@dataclass
+class History:
+    """What a run did: `losses` and `rates` (learning rates) one number per step,
+    `seconds` spent training, `stopped` whether `stop` ended it early."""
+
+    losses: list[float] = field(default_factory=list)
+    rates: list[float] = field(default_factory=list)
+    seconds: float = 0.0
+    stopped: bool = False
+
+    @property
+    def steps(self) -> int:
+        """Number of steps made."""
+        return len(self.losses)
+
+
+def seed_everything(seed: int) -> None:
+    """Seed the generators of Python, NumPy and PyTorch (all devices)."""
+    random.seed(seed)
+    np.random.seed(seed % 2**32)
+    torch.manual_seed(seed)
+
+
+def fit(
+    model: nn.Module,
+    batches: Batches,
+    loss: Loss,
+    *,
+    steps: int,
+    lr: float,
+    seed: int,
+    device: torch.device | str | None = None,
+    autocast: torch.dtype | None = None,
+    clip: float | None = 1.0,
+    schedule: str = "one_cycle",
+    optimizer: Callable[..., torch.optim.Optimizer] | None = None,
+    progress: bool = True,
+    stop: Stop | None = None,
+    every: int = 50,
+    checkpoint: str | os.PathLike | None = None,
+    resume: bool = False,
+) -> History:
+    """Train `model` for `steps` steps.
+
+    A run that was interrupted and resumed ends with the very numbers of one that was
+    not (same machine, same number of threads and processes).
+
+    Args:
+        model: trained in place, and left in training mode.
+        batches: a function that gives the batches of pass 0, 1, 2, ... for its number,
+            the same ones whenever it is asked, or a list of batches.
+        loss: (model, batch) → the number to minimize, a tensor of one element.
+        steps: optimizer steps; with several processes each takes one batch per step.
+        lr: peak (one_cycle) or constant learning rate.
+        seed: of dropout and of anything random in `loss`.
+        device: where to train; None leaves the model where it is. "cuda" under
+            torchrun is the process's own device.
+        autocast: torch.bfloat16 or torch.float16 for mixed precision.
+        clip: largest gradient norm; None does not clip.
+        schedule: "one_cycle" or "constant".
+        optimizer: (parameters, lr=...) → optimizer; Adam if None.
+        progress: show a progress bar.
+        stop: end early when the mean loss of the last `every` steps is below this
+            number, or when this function of the model says so.
+        every: steps between two looks at `stop`, and between two checkpoints.
+        checkpoint: file that keeps the state of the run; written beside and then
+            put in place, so that a full disk or a crash leaves the old one.
+        resume: go on from `checkpoint` if it is there, else begin.
+
+    Returns:
+        `History`.
+
+    Raises:
+        ValueError: an argument out of range, no batches, a loss that is not finite, or
+            a checkpoint of another run or broken.
+    """
+    _check(steps, lr, every, schedule, resume, checkpoint)
+    with Processes() as team:
+        seed_everything(seed + team.rank)
+        setup = {"steps": steps, "lr": lr, "seed": seed, "schedule": schedule}
+        run = _Run(model, setup, team, device, autocast, clip, optimizer)
+        if resume and Path(checkpoint).exists():
+            run.load(checkpoint)
+        stream = _Stream(batches, team)
+        stream.skip(run.history.steps)
+        bar = tqdm(
+            total=steps,
+            initial=run.history.steps,
+            desc="training",
+            disable=not progress or team.rank > 0,
+        )
+        with bar:
+            _loop(run, stream, loss, bar, stop, every, checkpoint)
+    return run.history
+
+
+def _check(steps, lr, every, schedule, resume, checkpoint) -> None:
+    for name, value in (("steps", steps), ("lr", lr), ("every", every)):
+        if not value > 0:
+            raise ValueError(f"{name}: expected a number above 0, got {value}")
+    if schedule not in SCHEDULES:
+        raise ValueError(f"schedule: expected one of {SCHEDULES}, got {schedule!r}")
+    if resume and checkpoint is None:
+        raise ValueError("checkpoint: expected a file to resume from, got None")
+
+
+def _loop(run, stream, loss, bar, stop, every, checkpoint) -> None:
+    """Steps until the end or until `stop`; saves now and then and at the end."""
+    history, began = run.history, time.perf_counter() - run.history.seconds
+    run.model.train()
+    while history.steps < run.setup["steps"] and not history.stopped:
+        value = run.step(next(stream), loss)
+        bar.update()
+        bar.set_postfix(loss=f"{value:.4f}", refresh=False)
+        history.seconds = time.perf_counter() - began
+        if history.steps % every == 0 and history.steps < run.setup["steps"]:
+            history.stopped = run.team.agree(_reached(stop, run, every))
+            if not history.stopped:
+                _save_or_warn(run, checkpoint)
+    if checkpoint is not None:
+        run.save(checkpoint)
+
+
+def _reached(stop: Stop | None, run: "_Run", every: int) -> bool:
+    """Whether the target of an early stop is reached (asked in the first process)."""
+    if stop is None or run.team.rank > 0:
+        return False
+    if not callable(stop):
+        return sum(run.history.losses[-every:]) / every < stop
+    reached = bool(stop(run.model))
+    run.model.train()
+    return reached
+
+
+def _save_or_warn(run: "_Run", checkpoint) -> None:
+    """Save in the middle of a run: a full disk is no reason to lose the run."""
+    if checkpoint is None:
+        return
+    try:
+        run.save(checkpoint)
+    except OSError as error:
+        warnings.warn(f"checkpoint not saved, the old one stays: {error}", stacklevel=4)
+
+
+class _Stream:
+    """This process's share of the batches, pass after pass."""
+
+    def __init__(self, batches: Batches, team: Processes) -> None:
+        self.batches, self.team = batches, team
+        self.all = self._endless()
+
+    def _endless(self) -> Iterator[Any]:
+        for number in itertools.count():
+            count = 0
+            one = self.batches(number) if callable(self.batches) else self.batches
+            for count, batch in enumerate(one, 1):  # noqa: B007
+                yield batch
+            if not count:
+                raise ValueError(
+                    f"batches: expected at least one, got none in {number}"
+                )
+
+    def __next__(self) -> Any:
+        share = list(itertools.islice(self.all, self.team.size))
+        return share[self.team.rank]
+
+    def skip(self, steps: int) -> None:
+        """Pass over the batches of earlier steps, without touching the generators."""
+        before = random_state()
+        for _ in itertools.islice(self.all, steps * self.team.size):
+            pass
+        set_random_state(before)
+
+
+class _Run:
+    """Model, optimizer, schedule and history: all that a checkpoint holds."""
+
+    def __init__(self, model, setup, team, device, autocast, clip, optimizer) -> None:
+        self.model, self.setup, self.team, self.clip = model, setup, team, clip
+        self.device, self.history = team.place(device), History()
+        if self.device is not None:
+            model.to(self.device)
+        team.share(model)
+        self.weights = [value for value in model.parameters() if value.requires_grad]
+        make = optimizer or torch.optim.Adam
+        self.optimizer = make(self.weights, lr=setup["lr"])
+        self.schedule = None
+        if setup["schedule"] == "one_cycle":
+            self.schedule = torch.optim.lr_scheduler.OneCycleLR(
+                self.optimizer,
+                setup["lr"],
+                total_steps=setup["steps"] + 1,
+                pct_start=0.2,
+            )
+        self.kind = self.weights[0].device.type
+        self.autocast = autocast
+        self.scaler = torch.amp.GradScaler(self.kind, enabled=autocast is torch.float16)
+
+    def step(self, batch: Any, loss: Loss) -> float:
+        """One batch: forward, backward, average, clip, move."""
+        enabled = self.autocast is not None
+        with torch.autocast(self.kind, self.autocast, enabled):
+            value = loss(self.model, move(batch, self.device))
+        mean = value.detach().float().reshape(1).clone()
+        self.team.average([mean])
+        if not math.isfinite(mean.item()):
+            raise ValueError(
+                f"loss: expected a finite number, got {mean.item()} at step "
+                f"{self.history.steps}"
+            )
+        self.optimizer.zero_grad()
+        self.scaler.scale(value).backward()
+        self._average_gradients()
+        self.scaler.unscale_(self.optimizer)
+        if self.clip is not None:
+            nn.utils.clip_grad_norm_(self.weights, self.clip)
+        self.history.rates.append(self.optimizer.param_groups[0]["lr"])
+        self.scaler.step(self.optimizer)
+        self.scaler.update()
+        if self.schedule is not None:
+            self.schedule.step()
+        self.history.losses.append(mean.item())
+        return mean.item()
+
+    def _average_gradients(self) -> None:
+        if self.team.size > 1:
+            for weight in self.weights:  # a weight unused here may be used elsewhere
+                if weight.grad is None:
+                    weight.grad = torch.zeros_like(weight)
+            self.team.average([weight.grad for weight in self.weights])
+
+    def save(self, path: str | os.PathLike) -> None:
+        """Write the checkpoint from the first process, all or nothing."""
+        states = self.team.gather(random_state())
+        if self.team.rank > 0:
+            return
+        save_atomically(
+            path,
+            {
+                "setup": {**self.setup, "processes": self.team.size},
+                "model": self.model.state_dict(),
+                "optimizer": self.optimizer.state_dict(),
+                "schedule": self.schedule and self.schedule.state_dict(),
+                "scaler": self.scaler.state_dict(),
+                "history": vars(self.history),
+                "random": states,
+            },
+        )
+
+    def load(self, path: str | os.PathLike) -> None:
+        """Take up the run of a checkpoint."""
+        try:
+            saved = torch.load(path, map_location=self.device, weights_only=True)
+            setup = saved["setup"]
+        except Exception as error:
+            raise ValueError(
+                f"checkpoint: expected one written by fit, got a broken file "
+                f"{os.fspath(path)!r} ({error}); delete it to begin anew"
+            ) from error
+        wanted = {**self.setup, "processes": self.team.size}
+        if setup != wanted:
+            raise ValueError(f"checkpoint: expected a run of {wanted}, got {setup}")
+        self.model.load_state_dict(saved["model"])
+        self.optimizer.load_state_dict(saved["optimizer"])
+        if self.schedule is not None:
+            self.schedule.load_state_dict(saved["schedule"])
+        self.scaler.load_state_dict(saved["scaler"])
+        self.history = History(**saved["history"])
+        set_random_state(saved["random"][self.team.rank])
