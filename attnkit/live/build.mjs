@@ -9,7 +9,7 @@ import { readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { dirname, join, relative, sep } from "node:path";
 import { fileURLToPath } from "node:url";
 import { gzipSync } from "node:zlib";
-import { build } from "esbuild";
+import { build, transform } from "esbuild";
 
 const here = dirname(fileURLToPath(import.meta.url));
 const source = join(here, "src");
@@ -33,6 +33,17 @@ function fingerprint(folder) {
   return hash.digest("hex");
 }
 
+/** Style sheets travel as text for the shadow roots, without their blanks. */
+const styles = {
+  name: "styles",
+  setup({ onLoad }) {
+    onLoad({ filter: /\.css$/ }, async ({ path }) => {
+      const { code } = await transform(readFileSync(path, "utf8"), { loader: "css", minify: true });
+      return { contents: code.trim(), loader: "text" };
+    });
+  },
+};
+
 const result = await build({
   entryPoints: [join(source, "index.js")],
   bundle: true,
@@ -41,7 +52,7 @@ const result = await build({
   target: "es2021",
   charset: "utf8",
   legalComments: "none",
-  loader: { ".css": "text" },
+  plugins: [styles],
   banner: { js: `/* attnkit live, sources sha256:${fingerprint(source)} */` },
   write: false,
 });
