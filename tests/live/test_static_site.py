@@ -1,0 +1,53 @@
+"""What the book's pages carry instead of a front end per widget."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from attnkit.live.static_site import MARKER, bundle_script, slim_state
+from attnkit.live.widget import BUNDLE
+
+
+def page(**models: dict) -> str:
+    state = {name: {"model_name": "AnyModel", "state": s} for name, s in models.items()}
+    return json.dumps({"version_major": 2, "version_minor": 0, "state": state})
+
+
+def test_our_front_end_is_left_out_and_others_stay() -> None:
+    ours, other = {"_esm": BUNDLE.read_text("utf-8"), "caption": "机器"}, {"_esm": "x"}
+    slim = slim_state(page(a=ours, b=other, c={"value": 1}))
+    state = {name: model["state"] for name, model in json.loads(slim)["state"].items()}
+    assert state == {
+        "a": {"_esm": MARKER, "caption": "机器"},
+        "b": {"_esm": "x"},
+        "c": {"value": 1},
+    }
+
+
+def test_an_older_bundle_of_ours_is_left_out_too() -> None:
+    older = BUNDLE.read_text("utf-8")[:500]
+    assert json.loads(slim_state(page(a={"_esm": older})))["state"]["a"]["state"] == {
+        "_esm": MARKER
+    }
+
+
+def test_slim_state_may_stand_in_a_script() -> None:
+    slim = slim_state(page(a={"caption": "</script><!-- </SCRIPT >"}))
+    assert "</" not in slim
+    assert json.loads(slim)["state"]["a"]["state"]["caption"].startswith("</script>")
+
+
+@pytest.mark.parametrize("text", ["[]", "{}", '{"state": 3}', "no JSON"])
+def test_what_is_no_widget_state_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match=r"state_json|Expecting value"):
+        slim_state(text)
+
+
+def test_the_script_holds_the_bundle_and_cannot_end_early() -> None:
+    script = bundle_script()
+    name, _, text = script.strip().rstrip(";").partition(" = ")
+    assert name == "globalThis.ATTNKIT_BUNDLE"
+    assert json.loads(text) == BUNDLE.read_text("utf-8")
+    assert "</" not in script
