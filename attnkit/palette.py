@@ -19,7 +19,7 @@ COLOURS = {
 SERIES = ("weight", "key", "output", "extra", "query", "grey", "value")
 """The order in which unnamed series take colours: neighbours differ most."""
 
-MARKERS = ("o", "s", "^", "D", "v", "X", "P")
+MARKERS = ("o", "s", "^", "D", "v", "p", "<")
 DASHES = ("-", (0, (5, 2)), (0, (1, 1.4)), (0, (7, 2, 1, 2)), (0, (3, 1)), "--", ":")
 HATCHES = ("", "///", "...", "\\\\\\", "xxx", "---", "+++")
 

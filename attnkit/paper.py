@@ -20,7 +20,7 @@ from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure as Canvas
 from PIL import Image
 
-from attnkit.palette import COLOURS, EDGE, INK, PAPER, RAMP, SERIES, SOFT
+from attnkit.palette import COLOURS, EDGE, INK, PAPER, RAMP, SERIES, SOFT, ink_on
 
 WIDTH = 7.0
 """Inches of a full-width figure; the text column shows it at about 100 dpi."""
@@ -43,6 +43,8 @@ _STYLE = {
     "figure.dpi": DPI / 2,
     "figure.facecolor": PAPER,
     "figure.constrained_layout.use": True,
+    "figure.constrained_layout.w_pad": 0.12,
+    "figure.constrained_layout.h_pad": 0.1,
     "savefig.dpi": DPI,
     "savefig.facecolor": PAPER,
     "axes.facecolor": PAPER,
@@ -189,3 +191,54 @@ def label_axis(axis: Axis, labels: Sequence[str] | None, count: int, name: str) 
 def figures(value: float) -> str:
     """A number in as few figures as a bar or cell has room for."""
     return f"{value:.2f}" if abs(value) < 10 else f"{value:.3g}"
+
+
+def matrix_size(shape: tuple[int, int]) -> tuple[float, float]:
+    """Inches for a matrix: square cells, within the width of a page."""
+    cell = min(0.5, (WIDTH - 1.5) / shape[1])
+    return max(2.6, min(WIDTH, 1.5 + cell * shape[1])), max(1.6, 1.1 + cell * shape[0])
+
+
+def cell_edges(ax: Axes, shape: tuple[int, int]) -> None:
+    """Thin white lines between cells, while there is room for them."""
+    ax.spines[:].set_visible(False)
+    ax.tick_params(length=0)
+    if max(shape) <= 40:
+        ax.set_xticks(np.arange(shape[1] + 1) - 0.5, minor=True)
+        ax.set_yticks(np.arange(shape[0] + 1) - 0.5, minor=True)
+        ax.grid(which="minor", color=PAPER, linewidth=1.2)
+        ax.tick_params(which="minor", length=0)
+
+
+def cross_out(ax: Axes, hidden: np.ndarray) -> None:
+    """Hatch the cells that may not be attended to."""
+    for row, column in np.argwhere(hidden):
+        corner = (column - 0.5, row - 0.5)
+        ax.add_patch(
+            plt.Rectangle(
+                corner,
+                1,
+                1,
+                fc=PAPER,
+                ec=SOFT,
+                hatch="////",
+                lw=0,
+                zorder=2,
+            )
+        )
+
+
+def write_values(ax: Axes, grid: np.ndarray, shown: np.ndarray, image: Any) -> None:
+    """The numbers of the cells shown, each in the ink that reads better on its cell."""
+    for row, column in np.argwhere(shown):
+        value = grid[row, column]
+        ink = ink_on(image.cmap(image.norm(value))) if np.isfinite(value) else INK
+        ax.text(
+            column,
+            row,
+            figures(value),
+            ha="center",
+            va="center",
+            color=ink,
+            size=9,
+        )

@@ -59,17 +59,17 @@ def heatmap(
         bar: draw the scale beside the matrix.
     """
     grid = paper.array(weights, 2, "weights")
-    ax = ax or paper.new(_matrix_size(grid.shape))
+    ax = ax or paper.new(paper.matrix_size(grid.shape))
     image = ax.imshow(grid, cmap=CMAP, vmin=limits[0], vmax=limits[1], aspect="auto")
     paper.label_axis(ax.xaxis, columns, grid.shape[1], "columns")
     paper.label_axis(ax.yaxis, rows, grid.shape[0], "rows")
-    _cell_edges(ax, grid.shape)
+    paper.cell_edges(ax, grid.shape)
+    shown = np.ones(grid.shape, bool)
     if mask is not None:
-        _cross_out(
-            ax, ~np.broadcast_to(paper.array(mask, 2, "mask").astype(bool), grid.shape)
-        )
+        shown = np.broadcast_to(paper.array(mask, 2, "mask").astype(bool), grid.shape)
+        paper.cross_out(ax, ~shown)
     if values:
-        _write_values(ax, grid, image)
+        paper.write_values(ax, grid, shown, image)
     if bar:
         ax.figure.colorbar(image, ax=ax, shrink=0.8, pad=0.02).outline.set_visible(
             False
@@ -231,7 +231,9 @@ def curves(
     ax.set(xlabel=xlabel, ylabel=ylabel)
     ax.grid(axis="y")
     if len(series) > 1 or shade_label:
-        ax.legend(handlelength=3.2)
+        crowded = len(series) > 4
+        aside = {"loc": "upper left", "bbox_to_anchor": (1.0, 1.0)} if crowded else {}
+        ax.legend(handlelength=3.2, **aside)
     return paper.titled(ax, title)
 
 
@@ -252,7 +254,7 @@ def vectors(
     if not isinstance(points, Mapping):
         points = {str(i): p for i, p in enumerate(paper.array(points, 2, "points"))}
     ax = ax or paper.new((4.4, 4.4))
-    marks = dict(zip(COLOURS, ("D", "o", "s", "*", "^", "X", "v"), strict=True))
+    marks = dict(zip(COLOURS, ("D", "o", "s", "^", "P", "X", "v"), strict=True))
     reach = 0.1
     for name, point in points.items():
         kind = kinds if isinstance(kinds, str) else kinds.get(name, "key")
@@ -280,62 +282,6 @@ def panels(rows: int = 1, columns: int = 2, *, height: float = 2.8) -> tuple:
 
 
 # --------------------------------------------------------------------- details
-
-
-def _matrix_size(shape: tuple[int, int]) -> tuple[float, float]:
-    """Inches for a matrix: square cells, within the width of a page."""
-    cell = min(0.5, (paper.WIDTH - 1.5) / shape[1])
-    return max(2.6, min(paper.WIDTH, 1.5 + cell * shape[1])), max(
-        1.6, 1.1 + cell * shape[0]
-    )
-
-
-def _cell_edges(ax: Axes, shape: tuple[int, int]) -> None:
-    """Thin white lines between cells, while there is room for them."""
-    ax.spines[:].set_visible(False)
-    ax.tick_params(length=0)
-    if max(shape) <= 40:
-        ax.set_xticks(np.arange(shape[1] + 1) - 0.5, minor=True)
-        ax.set_yticks(np.arange(shape[0] + 1) - 0.5, minor=True)
-        ax.grid(which="minor", color=palette.PAPER, linewidth=1.2)
-        ax.tick_params(which="minor", length=0)
-
-
-def _cross_out(ax: Axes, hidden: np.ndarray) -> None:
-    """Hatch the cells that may not be attended to."""
-    for row, column in np.argwhere(hidden):
-        corner = (column - 0.5, row - 0.5)
-        ax.add_patch(
-            plt.Rectangle(
-                corner,
-                1,
-                1,
-                fc=palette.PAPER,
-                ec=palette.SOFT,
-                hatch="////",
-                lw=0,
-                zorder=2,
-            )
-        )
-
-
-def _write_values(ax: Axes, grid: np.ndarray, image: Any) -> None:
-    """The numbers, each in the ink that reads better on its cell."""
-    for (row, column), value in np.ndenumerate(grid):
-        ink = (
-            palette.ink_on(image.cmap(image.norm(value)))
-            if np.isfinite(value)
-            else palette.INK
-        )
-        ax.text(
-            column,
-            row,
-            paper.figures(value),
-            ha="center",
-            va="center",
-            color=ink,
-            size=9,
-        )
 
 
 def _optional(value: Any) -> np.ndarray | None:
