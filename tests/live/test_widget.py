@@ -53,7 +53,7 @@ def test_arrays_and_tensors_become_json() -> None:
         (
             {"a": [1.0, float("nan")]},
             ValueError,
-            r"data\['a'\]\[1\]: expected a finite",
+            r"\[1\]: expected a finite",
         ),
         ({"a": np.array([np.inf])}, ValueError, "finite"),
         ({"a": object()}, TypeError, r"data\['a'\]: .* JSON .*object"),
@@ -70,8 +70,8 @@ def test_the_front_end_is_the_bundle_as_text(pair: Pair) -> None:
 
 def test_all_traits_are_json(pair: Pair) -> None:
     state = pair.get_state()
-    names = "kind data state initial readout caption alt slug python reserve".split()
-    json.dumps({name: state[name] for name in names}, allow_nan=False)
+    names = ["kind", "data", "state", "initial", "readout", "caption", "alt", "slug"]
+    json.dumps({n: state[n] for n in [*names, "python", "reserve"]}, allow_nan=False)
 
 
 def test_a_partial_state_keeps_the_other_settings(pair: Pair) -> None:
