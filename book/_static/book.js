@@ -176,6 +176,12 @@
 
   /* ---- what the theme leaves out */
 
+  function landmarks() {
+    /* The name of the book stands outside every landmark. */
+    const brand = document.querySelector(".bd-sidebar-primary .navbar-brand");
+    brand?.parentElement.setAttribute("role", "banner");
+  }
+
   function reachable() {
     /* A box that scrolls must be reachable by key. */
     const boxes = ".math, pre, .pst-scrollable-table-container, .cell_output .output";
@@ -207,8 +213,12 @@
       paper();
       reachable();
       addEventListener("resize", reachable);
-      addEventListener("load", () => setTimeout(reachable, 500));
+      addEventListener("load", () => {
+        const math = window.MathJax && window.MathJax.startup && window.MathJax.startup.promise;
+        Promise.resolve(math).then(() => setTimeout(reachable, 100));
+      });
     }
+    landmarks();
     badges();
   }
 
