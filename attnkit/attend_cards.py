@@ -27,7 +27,7 @@ def _inputs(seed: int, sizes: Sizes) -> Inputs:
 def _loop(mechanism, query: Tensor, key: Tensor, value: Tensor, mask: Tensor) -> Tensor:
     scores = loop(query, key, lambda q, k: inner(q, k) / math.sqrt(len(q)))
     weights = by_row(scores, mask, exponentials).tolist()
-    columns = [list(zip(*rows, strict=True)) for rows in value.tolist()]
+    columns = [sample.T.tolist() for sample in value]
     context = [
         [[inner(w, column) for column in columns[b]] for w in weights[b]]
         for b in range(len(weights))

@@ -105,6 +105,8 @@ class Card:
         output_places: output → (B, places, features), for the receptive field.
         input_places: the same for an input.
         may_be_empty: size symbols that may be zero.
+        cost_sizes: sizes at which operations are counted, each doubled in turn; what
+            is not given is 128 for N and M, and 16 else.
         zero_init: weights that start at zero, so that others get no gradient at first.
         excuses: probe → reason why this mechanism is excused from it; "inputs:key"
             excuses one input alone.
@@ -142,6 +144,7 @@ class Card:
     output_places: Callable[[Tensor], Tensor] = rows
     input_places: Callable[[Tensor], Tensor] = rows
     may_be_empty: tuple[str, ...] = ("B", "N", "M")
+    cost_sizes: Sizes = field(default_factory=dict)
     zero_init: tuple[str, ...] = ()
     excuses: Mapping[str, str] = field(default_factory=dict)
     chapter: str = ""

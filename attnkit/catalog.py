@@ -33,6 +33,7 @@ __all__ = [
     "ATTENDS_TO",
     "PROBES",
     "QUESTIONS",
+    "TOOLS",
     "Card",
     "Oracle",
     "Step",
@@ -46,7 +47,7 @@ __all__ = [
     "rows",
 ]
 
-_TOOLS = ("data", "exercises", "fonts", "live")  # sub-packages that hold no mechanism
+TOOLS = ("data", "exercises", "fonts", "live")  # sub-packages that hold no mechanism
 
 _cards: dict[str, Card] = {}
 
@@ -84,7 +85,7 @@ def discover() -> None:
         name = module.name.rpartition(".")[2]
         if name.endswith("_cards"):
             importlib.import_module(module.name)
-        elif module.ispkg and name not in _TOOLS:
+        elif module.ispkg and name not in TOOLS:
             _import_all(module.name)
 
 
