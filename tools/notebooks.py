@@ -31,7 +31,7 @@ EXERCISE = re.compile(r"^### Exercise (\d+)\b", re.MULTILINE)
 FORBIDDEN = {  # what only the book would understand, or Colab would not find
     r"^\s*```+\{": "a MyST directive (```{…})",
     r"^\s*:::": "a MyST directive (:::)",
-    r"(?<![\w$\\}])\{[a-z][\w:-]*\}`": "a MyST role ({…}`…`)",
+    r"(?<![\w$\\}`])\{[a-z][\w:-]*\}`": "a MyST role ({…}`…`)",
     r"^\([\w-]+\)=\s*$": "a MyST target ((…)=)",
     r"^%\s": "a MyST comment (%)",
     r"\]\([^)]*\)\{": "attributes after a link or image ({…})",
@@ -53,7 +53,7 @@ def solution(key: str) -> str:
     """The folded solution of an exercise, from the code that the tests run."""
     from attnkit.exercises import engine
 
-    code = engine.answer_source(key).rstrip()
+    code = engine.solution_source(key).rstrip()
     return (
         f"<details><summary>Solution</summary>\n\n```python\n{code}\n```\n\n</details>"
     )
@@ -170,7 +170,6 @@ def stamp_pictures(notebook: dict, path: Path) -> None:
 def markdown_faults(source: str) -> list[str]:
     """What a Markdown cell holds that not every reader understands."""
     prose = re.sub(r"^```(?!\{).*?^```", "", source, flags=re.MULTILINE | re.DOTALL)
-    prose = re.sub(r"(?<!`)`[^`\n{]+`(?!`)", "``", prose)
     flags = re.MULTILINE
     return [why for bad, why in FORBIDDEN.items() if re.search(bad, prose, flags)]
 

@@ -51,8 +51,9 @@ def merge(page: NotebookNode, done: NotebookNode) -> NotebookNode:
     for cell in page.cells:
         if cell.cell_type == "code":
             cell.outputs = next(ran).outputs
-    if "widgets" in done.metadata:
-        page.metadata["widgets"] = done.metadata["widgets"]
+    for key in ("widgets", "language_info"):
+        if key in done.metadata:
+            page.metadata[key] = done.metadata[key]
     return page
 
 

@@ -97,9 +97,8 @@ def shrink_icons(static: Path, pages: str) -> None:
 
 def drop_files(static: Path) -> None:
     """Remove what no page asks for: source maps, the icon script, sphinx-thebe."""
-    maps = [p for p in static.rglob("*.map") if p.suffix == ".map"]
-    named = [p for name in UNUSED for p in static.rglob(f"{name}*") if p.is_file()]
-    for file in {*maps, *named}:
+    names = ("*.map", "*webpack-macros.html", *(f"{name}*" for name in UNUSED))
+    for file in {f for name in names for f in static.rglob(name) if f.is_file()}:
         file.unlink()
 
 

@@ -48,7 +48,7 @@ def page(path: Path) -> Page:
 
 def built(folder: Path) -> list[Path]:
     """Every page of a built book."""
-    return sorted(folder.rglob("*.html"))
+    return sorted(p for p in folder.rglob("*.html") if "_static" not in p.parts)
 
 
 def foreign(address: str) -> bool:

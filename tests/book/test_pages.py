@@ -23,9 +23,10 @@ ALIVE = """async () => {
   for (const script of document.querySelectorAll('script[type$="widget-view+json"]')) {
     script.parentElement.scrollIntoView();
     const place = script.nextElementSibling;
-    for (let i = 0; i < 200 && !place.querySelector('[data-live="true"]'); i++)
+    const alive = () => place.querySelector('[data-live="true"]');
+    for (let i = 0; i < 200 && !alive(); i++)
       await new Promise((done) => setTimeout(done, 50));
-    if (!place.querySelector('[data-live="true"]')) return place.textContent || 'nothing';
+    if (!alive()) return place.textContent || 'nothing';
   }
   return null;
 }"""

@@ -1,0 +1,163 @@
+"""The book's own Sphinx extensions, each on small input."""
+
+import json
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+from docutils import nodes
+from docutils.core import publish_doctree
+from myst_parser.docutils_ import Parser
+from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
+
+from tools.project import ROOT
+
+sys.path.insert(0, str(ROOT / "book" / "_ext"))
+
+import callouts
+import offline
+import reference
+
+import chapters
+
+
+def boxes(markdown: str) -> nodes.document:
+    """The document tree after the callouts' transform."""
+    tree = publish_doctree(markdown, parser=Parser(), settings_overrides={})
+    callouts.Callouts(tree).apply()
+    return tree
+
+
+@pytest.mark.parametrize(
+    "markdown, kind",
+    [
+        ("> **Note.** Hello *you*.", nodes.note),
+        ("> **Warning:** Hello *you*.", nodes.warning),
+        ("> **Tip** Hello *you*.", nodes.tip),
+        ("> **注意.** Hello *you*.", nodes.note),
+        ("- item\n\n  > **Pitfall.** Hello *you*.", nodes.warning),
+    ],
+)
+def test_marked_quotation_becomes_a_box(markdown: str, kind: type) -> None:
+    tree = boxes(markdown)
+    (box,) = tree.findall(kind)
+    assert box.astext() == "Hello you."
+    assert not list(tree.findall(nodes.block_quote))
+
+
+def test_box_keeps_every_paragraph_and_a_title_of_its_own() -> None:
+    (box,) = boxes("> **Note — Why so.** One.\n>\n> Two.").findall(nodes.admonition)
+    assert [child.astext() for child in box] == ["Why so", "One.", "Two."]
+    assert "note" in box["classes"]
+
+
+@pytest.mark.parametrize(
+    "markdown", ["> Just a quotation.", "> **Bahdanau.** He said."]
+)
+def test_other_quotations_stay(markdown: str) -> None:
+    assert len(list(boxes(markdown).findall(nodes.block_quote))) == 1
+
+
+def test_outputs_join_the_prose_as_it_stands_now() -> None:
+    code = new_code_cell("1 + 1", id="c")
+    ran = new_code_cell("1 + 1", id="c", outputs=[new_output("stream", text="2")])
+    page = new_notebook(cells=[new_markdown_cell("new words"), code])
+    done = new_notebook(
+        cells=[ran], metadata={"attnkit": {}, "language_info": {"name": "python"}}
+    )
+    merged = chapters.merge(page, done)
+    assert merged.cells[0].source == "new words"
+    assert merged.cells[1].outputs[0].text == "2"
+    assert merged.metadata.language_info.name == "python"
+    assert "attnkit" not in merged.metadata
+
+
+PIXEL = (
+    "iVBORw0KGgoAAAANSUhEUgAAAAIAAAAECAQAAAAqVTaFAAAADklEQVR4nGNgQAb/"
+    "/4MQAAHfAf+AAAAAAElFTkSuQmCC"
+)
+
+
+def test_widget_output_becomes_a_live_place_with_a_picture(tmp_path: Path) -> None:
+    view = {chapters.VIEW: {"model_id": "m"}, "image/png": PIXEL, "text/plain": "W()"}
+    cell = new_code_cell("W()", outputs=[new_output("display_data", data=view)])
+    state = {"m": {"state": {"alt": 'a "plane"', "caption": "Drag it."}}}
+    page = new_notebook(cells=[cell])
+    page.metadata["widgets"] = {chapters.STATE: {"state": state}}
+    app = SimpleNamespace(outdir=tmp_path)
+    chapters.place_widgets(app, "chapters/one/a", page)
+    html = page.cells[0].outputs[0]["data"]["text/html"]
+    assert '{"model_id": "m"}' in html
+    assert 'alt="a &quot;plane&quot;"' in html
+    assert "<figcaption>Drag it.</figcaption>" in html
+    (picture,) = (tmp_path / "_images").iterdir()
+    assert f'src="../../_images/{picture.name}"' in html
+
+
+def test_icons_in_use_are_kept_and_no_others() -> None:
+    sheet = '.fa-moon:before{content:"\\f186"}.fa-sun:before,.fa-day:before'
+    sheet += '{content:"\\f185"}.fa-cat:before{content:"\\f6be"}'
+    sheet += ':root{--icon:"\\f05a"}'
+    page = '<i class="fa-solid fa-day"></i><i class="fas fa-moon"></i>'
+    assert offline.icons(sheet, page) == {0xF186, 0xF185, 0xF05A}
+
+
+def test_another_mathjax_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(offline, "SHA256", "0" * 64)
+    with pytest.raises(Exception, match="expected sha256 000"):
+        offline.mathjax_folder()
+
+
+def claim(text: str, seed: int, holds: bool, value: object) -> dict:
+    run = {"chapter": "one/a", "claim": text, "seed": seed}
+    return run | {"holds": holds, "value": value}
+
+
+def test_claims_are_counted_and_their_spread_is_shown() -> None:
+    runs = [claim("a > b", seed, seed != 2, seed / 8) for seed in range(1, 6)]
+    runs += [claim("pair", seed, True, [1.0, seed]) for seed in range(1, 6)]
+    text = "\n".join(reference.claims_text(runs))
+    assert "## [one/a](../chapters/one/a.ipynb)" in text
+    assert "| a > b | 4 of 5 | 0.125 … 0.625 |" in text
+    assert "| pair | 5 of 5 | 1; 1 … 5 |" in text
+
+
+def test_bars_do_not_break_a_table() -> None:
+    text = "\n".join(reference.claims_text([claim("|x| < 1", 1, True, "yes")]))
+    assert "| \\|x\\| < 1 | 1 of 1 | yes |" in text
+
+
+def test_card_pages_are_made_kept_and_dropped(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from attnkit import catalog
+
+    cards = [SimpleNamespace(key="dot"), SimpleNamespace(key="gone")]
+    monkeypatch.setattr(reference, "CARDS", tmp_path)
+    monkeypatch.setattr(catalog, "cards", lambda: cards)
+    monkeypatch.setattr(catalog, "reference_page", lambda card: f"# {card.key}\n")
+    reference.write_cards(None, None)
+    before = (tmp_path / "dot.md").stat().st_mtime_ns
+    cards.pop()
+    reference.write_cards(None, None)
+    assert [path.name for path in tmp_path.iterdir()] == ["dot.md"]
+    assert (tmp_path / "dot.md").stat().st_mtime_ns == before
+
+
+def test_recorded_claims_are_those_of_the_chapters_and_hold() -> None:
+    """Five seeds for every claim, each held in at least four."""
+    from tools import claims, project
+
+    if not claims.RECORD.exists():
+        pytest.fail("no record of claims: type `make claims`", pytrace=False)
+    records = json.loads(claims.RECORD.read_text(encoding="utf-8"))
+    assert claims.weak(records) == []
+    for path in project.chapters():
+        name = project.chapter_name(path)
+        mine = [r for r in records if r["chapter"] == name]
+        assert {r["seed"] for r in mine} == set(claims.SEEDS), name
+        texts = {
+            seed: {r["claim"] for r in mine if r["seed"] == seed} for seed in (1, 5)
+        }
+        assert texts[1] == texts[5]
