@@ -1,0 +1,23 @@
+"""Live widgets: real ipywidgets whose front end computes in the page.
+
+`AddressingPlane` and `ScoreLab` compute closed formulas, `TypeToAlign` runs a trained
+model, `Alignment` shows arrays that Python gives, `Predict` asks before it tells.
+All are `LiveWidget`s: traits `data`, `state` and `readout`, two ways with a kernel.
+"""
+
+from attnkit.live.lab import ScoreLab
+from attnkit.live.pack import pack, rounded
+from attnkit.live.translate import TypeToAlign
+from attnkit.live.widget import LiveWidget
+from attnkit.live.widgets import AddressingPlane, Alignment, Predict
+
+__all__ = [
+    "AddressingPlane",
+    "Alignment",
+    "LiveWidget",
+    "Predict",
+    "ScoreLab",
+    "TypeToAlign",
+    "pack",
+    "rounded",
+]

@@ -1,0 +1,283 @@
+"""`TypeToAlign`: the trained encoder–decoder itself, in the page.
+
+The widget knows no family by name. It asks a model for `encode` and `step`, and finds
+what the page can run in the module `page` beside the model's own (`page_entries`).
+"""
+
+from __future__ import annotations
+
+import copy
+import importlib
+import warnings
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor, nn
+
+from attnkit.data import BOS, EOS, PAD, UNK
+from attnkit.live.pack import pack, rounded
+from attnkit.live.widget import LiveWidget
+
+FORBIDDEN = [PAD, BOS]
+
+
+class TypeToAlign(LiveWidget):
+    """Type a text, see the output and what every step of it reads; take steps in hand.
+
+    Args:
+        model: a trained `attnkit.rnn.Seq2Seq`, or any module with its `encode` and
+            `step`. A copy in evaluation mode is kept.
+        vocabularies: of source and target.
+        text: what stands in the field at first.
+        examples: a `PairSet` with the known truth; at most 40 pairs are taken.
+        max_source: most source symbols, stated to the reader.
+        max_steps: most output symbols, the end included.
+        split: "characters" or "words".
+        search: "greedy" or "beam", at first.
+        beam_size, length_penalty: of beam search.
+        entries: graphs for the page as `pack` takes them; found beside the model
+            if None.
+        precision: of the weights in the page, "float32" or "float16" (half the size;
+            the kept copy is rounded alike, so both still agree).
+        lang: language of the source, for fonts and screen readers.
+        prompt: what the field is for.
+        caption, alt, slug: see `LiveWidget`.
+
+    Raises:
+        ValueError: an empty text, a limit below 1, or an unknown split or search.
+    """
+
+    CAPTION: ClassVar[str] = (
+        "Every output symbol reads the source characters that it translates. English "
+        "puts the month first, Chinese the year, so the arcs cross. Drag the ring in "
+        "the matrix and the step reads elsewhere, and may write something else."
+    )
+    heights: ClassVar = [(390, 1500), (830, 1000)]
+
+    def __init__(
+        self,
+        model: nn.Module,
+        vocabularies: tuple[Any, Any],
+        text: str,
+        *,
+        examples: Any = None,
+        max_source: int = 24,
+        max_steps: int = 32,
+        split: str = "characters",
+        search: str = "greedy",
+        beam_size: int = 4,
+        length_penalty: float = 0.0,
+        entries: Mapping[str, Any] | None = None,
+        precision: str = "float32",
+        lang: str = "zh",
+        prompt: str = "Text to translate",
+        caption: str | None = None,
+        alt: str | None = None,
+        **traits: Any,
+    ) -> None:
+        _check(text, split, search, max_source, max_steps, beam_size)
+        self.model = _kept(model, precision)
+        self.vocabularies = vocabularies
+        packed, reason = _packed(self.model, entries, max_source, precision)
+        source, target = (list(v.symbols) for v in vocabularies)
+        data = {
+            "model": packed,
+            "reason": reason,
+            "source_symbols": source,
+            "target_symbols": target,
+            "palette": source[UNK + 1 :] if len(source) <= 100 else [],
+            "examples": _examples(examples, split, max_source),
+            "split": split,
+            "max_source": max_source,
+            "max_steps": max_steps,
+            "beam_size": beam_size,
+            "length_penalty": length_penalty,
+            "lang": lang,
+            "prompt": f"{prompt}, up to {max_source} {split}",
+        }
+        data |= {"pad": PAD, "bos": BOS, "eos": EOS, "unk": UNK}
+        state = {"text": text, "search": search, "step": 0, "forced": {}}
+        state |= {"guess": "", "revealed": False}
+        traits.setdefault("kind", "type_to_align")
+        traits.setdefault("python", _PYTHON)
+        super().__init__(data, state, caption=caption or self.CAPTION, **traits)
+        self.alt = alt or self._say()
+
+    # ---- the same numbers from torch -------------------------------------------------
+
+    def forward(self) -> dict[str, Any]:
+        """What the page shows for the present state, computed by torch.
+
+        Returns:
+            source (list of symbols), output (list of symbols, the end left out),
+            tokens (T,), weights (T, S), logits (T, V).
+        """
+        symbols = self._symbols()
+        forced = self.state["forced"]
+        if any(len(row) != len(symbols) for row in forced.values()):
+            forced = {}
+        out = self._decode(symbols, self.state["search"], forced)
+        words = self.vocabularies[1].decode(out["tokens"])
+        return {"source": symbols, "output": words, **out}
+
+    def rpc_translate(
+        self, text: Sequence[str], search: str, forced: Mapping[str, Any]
+    ) -> dict[str, Any]:
+        """Answer the page where it could not run the model itself."""
+        free = self._decode(text, search, {})
+        used = self._decode(text, search, forced) if forced else free
+        return {"free": free, "used": used}
+
+    def _symbols(self) -> list[str]:
+        text = self.state["text"]
+        words = text.split() if self.data["split"] == "words" else "".join(text.split())
+        return list(words)[: self.data["max_source"]]
+
+    @torch.no_grad()
+    def _decode(
+        self, symbols: Sequence[str], search: str, forced: Mapping[str, Any]
+    ) -> dict[str, Tensor]:
+        ids = self.vocabularies[0].encode(list(symbols), warn=False)
+        state, memory = self.model.encode(torch.tensor([ids]))
+        rows = {int(t): torch.tensor([row]) for t, row in forced.items()}
+        size = self.data["beam_size"] if search == "beam" else 1
+        beams = [_Beginning(state=state)]
+        for t in range(self.data["max_steps"]):
+            grown = [
+                new
+                for old in beams
+                for new in self._grow(old, memory, rows.get(t), size)
+            ]
+            beams = sorted(grown, key=self._rank, reverse=True)[:size]
+            if all(beam.ended for beam in beams):
+                break
+        return max(beams, key=self._rank).arrays()
+
+    def _rank(self, beam: _Beginning) -> float:
+        return beam.score / len(beam.tokens) ** self.data["length_penalty"]
+
+    def _grow(self, old, memory, row, size) -> list[_Beginning]:
+        """The `size` best ways to go on from one beginning; more could never stay."""
+        if old.ended:
+            return [old]
+        last = torch.tensor([old.tokens[-1] if old.tokens else BOS])
+        logits, state, weights = self.model.step(last, old.state, memory, row)
+        logs = torch.log_softmax(logits[0].float(), -1)
+        logs[FORBIDDEN] = -torch.inf
+        best = logs.topk(min(size, len(logs) - len(FORBIDDEN)))
+        pairs = zip(best.values.tolist(), best.indices.tolist(), strict=True)
+        return [old.next(x, i, state, logits[0], weights[0]) for x, i in pairs]
+
+    # ---- the static picture ----------------------------------------------------------
+
+    def _say(self) -> str:
+        out = self.forward()
+        pairs = []
+        for word, row in zip(out["output"], out["weights"], strict=False):
+            pairs.append(f"{word} reads {out['source'][int(row.argmax())]}")
+        return f"{''.join(out['source'])} becomes {' '.join(out['output'])}: " + (
+            ", ".join(pairs) + "."
+        )
+
+    def draw(self) -> Any:
+        """The alignment of the first state, with the truth where it is known."""
+        from attnkit import plot
+
+        plot.use_style()
+        out = self.forward()
+        text = self.state["text"]
+        known = {item["source"]: item["alignment"] for item in self.data["examples"]}
+        count = len(out["output"])
+        truth = known.get(text)
+        truth = None if truth is None else [*truth, *[[]] * count][:count]
+        weights = out["weights"][:count].numpy()
+        return plot.alignment(out["source"], out["output"], weights, truth).figure
+
+
+class _Beginning:
+    """What has been written so far, with the numbers of each step."""
+
+    def __init__(self, tokens=(), score=0.0, state=None, logits=(), weights=()):
+        self.tokens, self.score, self.state = tuple(tokens), score, state
+        self.logits, self.weights = tuple(logits), tuple(weights)
+
+    @property
+    def ended(self) -> bool:
+        return self.tokens[-1:] == (EOS,)
+
+    def next(self, log_prob, token, state, logits, weights) -> _Beginning:
+        return _Beginning(
+            (*self.tokens, token), self.score + log_prob, state,
+            (*self.logits, logits), (*self.weights, weights),
+        )  # fmt: skip
+
+    def arrays(self) -> dict[str, Tensor]:
+        return {
+            "tokens": torch.tensor(self.tokens),
+            "weights": torch.stack(self.weights),
+            "logits": torch.stack(self.logits),
+        }
+
+
+_PYTHON = """# model and vocabularies are those of this chapter
+from attnkit.live import TypeToAlign
+
+widget = TypeToAlign(model, pairs.vocabularies, text="2")
+widget.state = {state}
+print(widget.forward()["output"])
+widget"""
+
+
+def _check(text, split, search, max_source, max_steps, beam_size) -> None:
+    if not isinstance(text, str) or not text.strip():
+        raise ValueError(f"text: expected at least one symbol, got {text!r}")
+    for name, value, known in (
+        ("split", split, ("characters", "words")),
+        ("search", search, ("greedy", "beam")),
+    ):
+        if value not in known:
+            raise ValueError(f"{name}: expected {' or '.join(known)}, got {value!r}")
+    limits = {"max_source": max_source, "max_steps": max_steps, "beam_size": beam_size}
+    for name, value in limits.items():
+        if value < 1:
+            raise ValueError(f"{name}: expected at least 1, got {value}")
+
+
+def _kept(model: nn.Module, precision: str) -> nn.Module:
+    kept = rounded(model) if precision == "float16" else copy.deepcopy(model)
+    return kept.cpu().eval()
+
+
+def _packed(
+    model: nn.Module, entries: Mapping[str, Any] | None, size: int, precision: str
+) -> tuple[dict[str, Any] | None, str]:
+    """The model for the page, or None and the reason why Python has to compute."""
+    try:
+        if entries is None:
+            family = type(model).__module__.rpartition(".")[0]
+            page = importlib.import_module(f"{family}.page")
+            entries = page.page_entries(model, size)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return pack(entries, precision), ""
+    except (ImportError, ValueError, RuntimeError) as error:
+        text = " ".join(str(error).split())
+        return None, f"The page cannot run this model by itself ({text[:200]})."
+
+
+def _examples(pairs: Any, split: str, longest: int) -> list[dict[str, Any]]:
+    """Sources with their known answer, short enough for the page."""
+    if pairs is None:
+        return []
+    rows = zip(pairs.source, pairs.target, pairs.alignment, strict=True)
+    glue = "" if split == "characters" else " "
+    return [
+        {
+            "source": glue.join(source),
+            "target": list(target),
+            "alignment": [list(places) for places in truth],
+        }
+        for source, target, truth in rows
+        if len(source) <= longest
+    ][:40]
