@@ -201,6 +201,7 @@
   function mountView(models, script) {
     const el = document.createElement("div");
     el.className = "attnkit-view";
+    el.style.cssText = "display:flow-root;margin-block:1rem";
     script.after(el);
     let id = null;
     Promise.resolve()
