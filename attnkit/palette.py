@@ -16,8 +16,8 @@ COLOURS = {
 }
 """Meaning -> colour on paper. Never more than these seven."""
 
-SERIES = ("weight", "key", "output", "extra", "query", "grey", "value")
-"""The order in which unnamed series take colours: neighbours differ most."""
+SERIES = ("weight", "key", "grey", "value", "extra", "output", "query")
+"""The order in which unnamed series take colours: the first differ for every eye."""
 
 MARKERS = ("o", "s", "^", "D", "v", "p", "<")
 DASHES = ("-", (0, (5, 2)), (0, (1, 1.4)), (0, (7, 2, 1, 2)), (0, (3, 1)), "--", ":")
@@ -55,5 +55,8 @@ def contrast(one: str | tuple[float, ...], other: str | tuple[float, ...]) -> fl
 
 
 def ink_on(ground: str | tuple[float, ...]) -> str:
-    """The ink, dark or white, that reads better on a ground."""
-    return max((INK, "#ffffff"), key=lambda ink: contrast(ink, ground))
+    """The ink that reads on a ground: the usual one, or where it is faint, black or
+    white, one of which always reaches 4.5 to 1."""
+    if contrast(INK, ground) >= 4.5:
+        return INK
+    return max(("#000000", "#ffffff"), key=lambda ink: contrast(ink, ground))

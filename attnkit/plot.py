@@ -261,10 +261,8 @@ def vectors(
         spot = paper.array(point, 1, f"points[{name!r}]")
         _arrow(ax, spot, COLOURS[kind], marks[kind], from_origin)
         away = spot / max(float(np.hypot(*spot)), 1e-9) * 11
-        ax.annotate(
-            name, spot, away, textcoords="offset points", ha="center", va="center",
-            color=COLOURS[kind], fontsize=10,
-        )  # fmt: skip
+        words = {"ha": "center", "va": "center", "fontsize": 10}
+        ax.annotate(name, spot, away, textcoords="offset points", **words)
         reach = max(reach, float(np.abs(spot).max()))
     for line in (ax.axhline, ax.axvline):
         line(0, color=palette.EDGE, lw=1, zorder=0)

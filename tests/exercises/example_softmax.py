@@ -76,3 +76,14 @@ EXERCISES = [
         ],
     )
 ]
+
+
+def make(reference, cases, **more) -> Exercise:
+    """An exercise around one function."""
+    more = {"minutes": 1, "dots": 1, "learn": "Nothing.", **more}
+    key, title = "test.engine.1", "A test"
+    return Exercise(key, title=title, reference=reference, inputs=cases, **more)
+
+
+def one_tensor(generator):
+    yield (torch.randn(2, 3, generator=generator),)

@@ -1,0 +1,190 @@
+"""The engine of the exercises: states, diagnosis, words, and what it never does."""
+
+import sys
+from types import SimpleNamespace
+
+import pytest
+
+from attnkit import exercises as kit
+from attnkit.exercises import Exercise, desk, engine, record
+from exercises.example_softmax import EXERCISES, make, one_tensor, softmax
+
+SOFTMAX = EXERCISES[0]
+
+
+@pytest.fixture(autouse=True)
+def fresh() -> None:
+    engine.forget()
+    desk._shown.clear()
+
+
+# ---------------------------------------------------------------------- states
+
+
+@pytest.mark.parametrize("answer", [None, ..., lambda scores: ...])
+def test_nothing_written_is_todo(answer) -> None:
+    assert kit.check(SOFTMAX, answer).state == "todo"
+
+
+def test_a_forgotten_return_is_named() -> None:
+    def forgot(scores):
+        scores.exp()
+
+    result = kit.check(SOFTMAX, forgot)
+    assert result.state == "todo" and "return" in result.message
+
+
+def test_not_implemented_by_torch_itself_is_an_error() -> None:
+    result = kit.check(SOFTMAX, lambda scores: scores.long().softmax(-1))
+    assert result.state == "error"
+
+
+def test_an_exception_is_told_with_its_line() -> None:
+    def broken(scores):
+        return scores @ scores.missing
+
+    result = kit.check(SOFTMAX, broken)
+    assert result.state == "error"
+    assert "AttributeError" in result.message
+    assert "`return scores @ scores.missing`" in result.message
+
+
+def test_an_exception_without_words() -> None:
+    def silent(scores):
+        raise KeyError
+
+    assert kit.check(SOFTMAX, silent).message.startswith("KeyError,")
+
+
+def test_leaving_python_is_an_error_too() -> None:
+    assert kit.check(SOFTMAX, lambda scores: sys.exit(3)).state == "error"
+
+
+def test_other_arguments_are_told() -> None:
+    result = kit.check(SOFTMAX, lambda one, two: one)
+    assert result.state == "error" and "`softmax(scores)`" in result.message
+
+
+@pytest.mark.parametrize("key", ["rnn.nothing_here.1", "idea", 3, None, "a.b.0"])
+def test_an_unknown_key_never_raises(key) -> None:
+    assert kit.check(key, softmax).state == "error"
+    assert "xercise" in repr(kit.hint(key)) and "xercise" in repr(kit.answer(key))
+    assert kit.use(key, softmax) is softmax
+
+
+def test_a_broken_exercise_is_told_and_does_not_raise() -> None:
+    def cases(generator):
+        raise RuntimeError("no cases today")
+
+    result = kit.check(make(softmax, cases), softmax)
+    assert result.state == "error" and "no cases today" in result.message
+
+
+def test_strict_raises(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ATTNKIT_STRICT", "1")
+    with pytest.raises(kit.ExerciseError, match="TODO"):
+        kit.check(SOFTMAX, None)
+    assert kit.check(SOFTMAX, softmax)
+
+
+def test_the_line_is_stable() -> None:
+    def doubled(scores):
+        return 2 * scores.softmax(-1)
+
+    first = repr(kit.check(SOFTMAX, doubled))
+    engine.forget()
+    assert repr(kit.check(SOFTMAX, doubled)) == first
+    assert first.startswith("[FAIL] example.softmax.1 From scores to weights: ")
+    assert "\n" not in first
+
+
+# ------------------------------------------------------------------ use and hints
+
+
+def test_use_gives_mine_when_it_passes(capsys: pytest.CaptureFixture) -> None:
+    def mine(scores):
+        return scores.softmax(-1)
+
+    assert kit.use(SOFTMAX, mine) is mine
+    assert capsys.readouterr().out == ""
+    assert kit.use(SOFTMAX, None) is softmax
+    assert "using the book's answer" in capsys.readouterr().out
+
+
+def test_a_second_check_is_cheap_and_sees_changes() -> None:
+    calls = []
+    space = {"calls": calls}
+    exec("def helper(x): return x.softmax(-1)", space)
+    exec("def mine(x):\n    calls.append(1)\n    return helper(x)", space)
+    kit.check(SOFTMAX, space["mine"])
+    once = len(calls)
+    assert kit.use(SOFTMAX, space["mine"]) is space["mine"] and len(calls) == once
+    exec("def helper(x): return x.softmax(0)", space)
+    assert kit.check(SOFTMAX, space["mine"]).state == "fail" and len(calls) > once
+
+
+def test_hints_go_a_step_further_at_each_call() -> None:
+    seen = [kit.hint(SOFTMAX).body for _ in range(4)]
+    assert seen == [*SOFTMAX.hints, SOFTMAX.hints[-1]]
+    assert kit.hint(SOFTMAX, 1).body == SOFTMAX.hints[0]
+    for step in (0, 4, "2"):
+        assert "1 to 3" in repr(kit.hint(SOFTMAX, step))
+
+
+def test_an_answer_shows_the_code_that_the_tests_run() -> None:
+    shown = kit.answer(SOFTMAX)
+    assert kit.solution_source(SOFTMAX) in repr(shown)
+    assert 'class="ak-k"' in shown._repr_html_()
+    assert "raise NotImplementedError" in repr(kit.stub(SOFTMAX))
+
+
+def test_a_stub_of_ones_own_takes_the_right_name() -> None:
+    def start_here(x):
+        """Call start_here again."""
+        raise NotImplementedError
+
+    exercise = make(softmax, one_tensor, stub=start_here)
+    assert kit.stub_source(exercise).startswith("def softmax(x):")
+    assert "start_here" not in kit.stub_source(exercise)
+
+
+def test_cards_escape_what_a_learner_wrote() -> None:
+    exercise = make(lambda: "a", lambda generator: [()])
+    page = kit.check(exercise, "<b>`x`</b>")._repr_html_()
+    assert "<b>" not in page.split("attnkit-card")[-1] and "&lt;b&gt;" in page
+    assert "Not right yet" in page
+
+
+@pytest.mark.parametrize("bad", [{"key": "x"}, {"key": "a.b.0"}, {"dots": 6}])
+def test_a_badly_written_exercise_is_refused(bad: dict) -> None:
+    fields = {"key": "a.b.1", "dots": 1} | bad
+    with pytest.raises(ValueError, match=next(iter(bad))):
+        Exercise(
+            title="",
+            minutes=1,
+            learn="",
+            reference=softmax,
+            inputs=one_tensor,
+            **fields,
+        )
+
+
+def test_progress_lists_every_exercise(monkeypatch: pytest.MonkeyPatch) -> None:
+    known = {"example.softmax.1": {"state": "pass", "tries": 3}}
+    monkeypatch.setattr(engine, "exercises", lambda prefix="": [SOFTMAX])
+    monkeypatch.setattr(record, "load", lambda: known)
+    table = kit.progress()
+    assert "✓ example.softmax.1" in repr(table) and table.total.startswith("1 of 1")
+    page = table._repr_html_()
+    assert "<td>3</td>" in page and 'aria-label="2 of 5"' in page
+
+
+def test_fingerprints_give_up_on_what_they_cannot_see() -> None:
+    held = SimpleNamespace(factor=2)
+
+    def closure(x):
+        return held.factor * x
+
+    assert engine.fingerprint.of(closure) is None
+    assert engine.fingerprint.of(softmax) is not None
+    assert engine.fingerprint.of(1) != engine.fingerprint.of(1.0)
