@@ -1,5 +1,6 @@
 """Writing the target: a recurrent decoder with or without attention."""
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import torch
@@ -17,6 +18,9 @@ ATTENTION = (
     "local-m",
     "local-p",
 )
+
+
+Given = Tensor | Callable[[Tensor], Tensor] | None
 
 
 class State(NamedTuple):
@@ -141,7 +145,11 @@ class Decoder(nn.Module):
         return State(hidden, cell[0] if cell else None, attended, step)
 
     def forward(
-        self, target: Tensor, state: State, memory: Memory, weights=None
+        self,
+        target: Tensor,
+        state: State,
+        memory: Memory,
+        weights: Given = None,
     ) -> tuple[Tensor, State, Tensor]:
         """Read target symbols and give the logits of the symbol after each.
 
@@ -149,7 +157,8 @@ class Decoder(nn.Module):
             target: (B, T) numbers of symbols, the first of a sequence is BOS.
             state: from `start` or from an earlier call.
             memory: of the encoder.
-            weights: (B, T, S) to use in place of the decoder's own attention.
+            weights: (B, T, S) to use in place of the decoder's own attention, or a
+                function that makes them from its own, step by step.
 
         Returns:
             logits (B, T, V), the state after the last symbol, and the weights
@@ -164,14 +173,14 @@ class Decoder(nn.Module):
             return self._read(embedded, state, memory, weights)
         logits, used = [], []
         for t in range(target.shape[1]):
-            given = None if weights is None else weights[:, t : t + 1]
+            given = weights[:, t : t + 1] if isinstance(weights, Tensor) else weights
             out, state, row = self._read(embedded[:, t : t + 1], state, memory, given)
             logits.append(out)
             used.append(row)
         return torch.cat(logits, 1), state, torch.cat(used, 1)
 
     def _read(
-        self, embedded: Tensor, state: State, memory: Memory, weights: Tensor | None
+        self, embedded: Tensor, state: State, memory: Memory, weights: Given
     ) -> tuple[Tensor, State, Tensor]:
         steps = embedded.shape[1]
         if self.kind == "bahdanau":  # ask before the step
@@ -197,6 +206,8 @@ class Decoder(nn.Module):
         return embedded
 
     def _run(self, inputs: Tensor, state: State) -> tuple[Tensor, State]:
+        if torch.compiler.is_compiling() and inputs.shape[1] == 1:
+            return self._run_once(inputs[:, 0], state)
         if state.cell is None:
             states, last = self.rnn(inputs, state.hidden[None].contiguous())
             return states, state._replace(hidden=last[0])
@@ -204,17 +215,29 @@ class Decoder(nn.Module):
         states, (last, cell) = self.rnn(inputs, before)
         return states, state._replace(hidden=last[0], cell=cell[0])
 
+    def _run_once(self, inputs: Tensor, state: State) -> tuple[Tensor, State]:
+        """One step by the cell alone: `torch.export` warns of a whole RNN's weights."""
+        rnn = self.rnn
+        names = ("weight_ih_l0", "weight_hh_l0", "bias_ih_l0", "bias_hh_l0")
+        weights = [getattr(rnn, name) for name in names]
+        if state.cell is None:
+            hidden = torch.gru_cell(inputs, state.hidden, *weights)
+            return hidden[:, None], state._replace(hidden=hidden)
+        before = (state.hidden, state.cell)
+        hidden, cell = torch.lstm_cell(inputs, before, *weights)
+        return hidden[:, None], state._replace(hidden=hidden, cell=cell)
+
     def _look(
-        self, query: Tensor, state: State, memory: Memory, weights: Tensor | None
+        self, query: Tensor, state: State, memory: Memory, weights: Given
     ) -> tuple[Tensor, Tensor]:
         """Context and weights; given weights are spent as they are."""
         values = memory.values
         if self.attention is None:
             context = memory.summary[:, None].expand(-1, query.shape[1], -1)
             return context, values.new_zeros(*query.shape[:2], values.shape[1])
-        if weights is not None:
-            return weights @ values, weights
-        return self.attention(
+        if isinstance(weights, Tensor):
+            return self._spend(weights, values)
+        context, own = self.attention(
             query,
             values,
             values,
@@ -222,3 +245,8 @@ class Decoder(nn.Module):
             start=state.step,
             need_weights=True,
         )
+        return (context, own) if weights is None else self._spend(weights(own), values)
+
+    @staticmethod
+    def _spend(weights: Tensor, values: Tensor) -> tuple[Tensor, Tensor]:
+        return weights @ values, weights
