@@ -9,6 +9,7 @@ The file is a classic script because a page opened from disk may load no modules
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from typing import Any
 
 from attnkit.live.widget import BUNDLE
@@ -20,6 +21,32 @@ def bundle_script() -> str:
     """The text of `_static/attnkit-bundle.js`: the bundle as a JavaScript string."""
     text = json.dumps(BUNDLE.read_text("utf-8")).replace("</", "<\\/")
     return f"globalThis.ATTNKIT_BUNDLE = {text};\n"
+
+
+def room(model_id: str, heights: Sequence[Sequence[int]]) -> str:
+    """The empty place that a widget will fill, as high as it will be: nothing jumps.
+
+    It stands directly after the view's script; `host.js` mounts the widget into it.
+
+    Args:
+        model_id: the model that the view shows.
+        heights: its trait `reserve`: [container width, height] in px, narrow first.
+
+    Returns:
+        HTML. Without scripts it takes no room.
+    """
+    place = f"attnkit-room-{model_id}"
+    rules = [f".{place} {{ min-height: {px}px }}" for _, px in heights[:1]]
+    rules += [
+        f"@container (min-width: {width}px) {{ .{place} {{ min-height: {px}px }} }}"
+        for width, px in heights[1:]
+    ]
+    return (
+        f'<div class="attnkit-room" style="container-type: inline-size">'
+        f"<style>{' '.join(rules)}</style>"
+        f"<noscript><style>.{place} {{ display: none }}</style></noscript>"
+        f'<div class="attnkit-view {place}"></div></div>'
+    )
 
 
 def slim_state(state_json: str) -> str:

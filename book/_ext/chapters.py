@@ -33,7 +33,7 @@ VIEW = "application/vnd.jupyter.widget-view+json"
 STATE = "application/vnd.jupyter.widget-state+json"
 LIVE = """\
 <div class="attnkit-output attnkit-live">
-<script type="{mime}">{view}</script>
+<script type="{mime}">{view}</script>{room}
 <figure class="attnkit-still"><img class="attnkit-picture" src="{src}" alt="{alt}" \
 width="{width}" height="{height}" loading="lazy"><figcaption>{caption}</figcaption>
 </figure><noscript><style>.attnkit-still {{ display: block }}</style></noscript>
@@ -69,6 +69,8 @@ def png_size(data: bytes) -> tuple[int, int]:
 
 def still(app: Sphinx, docname: str, output: NotebookNode, model: dict) -> str:
     """The live view's place in the page, with the static picture in it."""
+    from attnkit.live import static_site
+
     data = base64.b64decode(output["data"]["image/png"])
     name = f"_images/live-{hashlib.sha256(data).hexdigest()[:16]}.png"
     target = Path(app.outdir) / name
@@ -77,6 +79,9 @@ def still(app: Sphinx, docname: str, output: NotebookNode, model: dict) -> str:
     width, height = png_size(data)
     return LIVE.format(
         mime=VIEW,
+        room=static_site.room(
+            output["data"][VIEW]["model_id"], model.get("reserve", [])
+        ),
         view=json.dumps(output["data"][VIEW]).replace("</", "<\\/"),
         src="../" * docname.count("/") + name,
         alt=html.escape(model.get("alt") or model.get("caption") or "widget"),

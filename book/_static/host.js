@@ -124,6 +124,7 @@
 
   /** Keep the height that the widget will need, as [[container width, px], …] says. */
   function reserve(model, el) {
+    if (el.closest(".attnkit-room")) return; // the page's own styles keep it
     const fits = (model.get("reserve") ?? []).filter(([width]) => width <= el.clientWidth);
     const px = (fits[fits.length - 1] ?? (model.get("reserve") ?? [])[0])?.[1];
     if (px) el.style.minHeight = `${px}px`;
@@ -198,11 +199,19 @@
     return models;
   }
 
-  function mountView(models, script) {
+  /** The room that the page keeps after a view script, else a new place. */
+  function placeFor(script) {
+    const next = script.nextElementSibling;
+    if (next?.matches(".attnkit-room")) return next.querySelector(".attnkit-view");
     const el = document.createElement("div");
     el.className = "attnkit-view";
-    el.style.cssText = "display:flow-root;margin-block:1rem";
+    el.style.marginBlock = "1rem";
     script.after(el);
+    return el;
+  }
+
+  function mountView(models, script) {
+    const el = placeFor(script);
     let id = null;
     Promise.resolve()
       .then(() => {

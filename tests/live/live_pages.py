@@ -11,7 +11,7 @@ from typing import Any
 
 import ipywidgets
 
-from attnkit.live.static_site import bundle_script, slim_state
+from attnkit.live.static_site import bundle_script, room, slim_state
 
 ROOT = Path(__file__).resolve().parents[2]
 HOST = ROOT / "book" / "_static" / "host.js"
@@ -19,7 +19,7 @@ VIEW = "application/vnd.jupyter.widget-view+json"
 STATE = "application/vnd.jupyter.widget-state+json"
 
 
-def view(widget: Any, picture: bytes | None = None) -> str:
+def view(widget: Any, picture: bytes | None = None, reserved: bool = False) -> str:
     """One place of a page where a widget is shown, with its static picture."""
     reference = json.dumps({"version_major": 2, "model_id": widget.model_id})
     image = ""
@@ -28,7 +28,8 @@ def view(widget: Any, picture: bytes | None = None) -> str:
         image = f'<noscript><img alt="a picture" src="data:image/png;base64,{source}">'
         image += "</noscript>"
     script = f'<script type="{VIEW}">{reference}</script>'
-    return f'<div class="cell_output">{script}{image}</div>'
+    place = room(widget.model_id, widget.reserve) if reserved else ""
+    return f'<div class="cell_output">{script}{place}{image}</div>'
 
 
 def page_text(

@@ -316,19 +316,20 @@ def test_a_missing_bundle_gives_a_sentence_and_the_picture(
 def test_theme_follows_the_page(tab: Tab, tmp_path: Path) -> None:
     write_page(tmp_path, [view(dial())])
     page = tab.open(f"{tmp_path.as_uri()}/index.html")
-    host = page.locator("[data-widget]")
-    theme = lambda: host.get_attribute("data-theme")  # noqa: E731
-    assert theme() == "light"
+
+    def becomes(theme: str) -> None:
+        host = "document.querySelector('[data-widget]')"
+        page.wait_for_function(f"{host}.dataset.theme === '{theme}'", timeout=5000)
+
+    becomes("light")
     page.emulate_media(color_scheme="dark")
-    assert theme() == "dark"
-    page.evaluate("document.documentElement.dataset.theme = 'light'")
-    page.wait_for_function(
-        "document.querySelector('[data-widget]').dataset.theme === 'light'"
-    )
+    becomes("dark")
+    page.evaluate("document.documentElement.dataset.theme = 'light'")  # the book
+    becomes("light")
     page.evaluate("delete document.documentElement.dataset.theme")
-    page.evaluate("document.body.dataset.jpThemeLight = 'true'")
-    page.wait_for_timeout(50)
-    assert theme() == "light"
+    becomes("dark")
+    page.evaluate("document.body.dataset.jpThemeLight = 'true'")  # JupyterLab
+    becomes("light")
 
 
 def test_far_widgets_wait_until_the_reader_comes_near(tab: Tab, tmp_path: Path) -> None:
@@ -344,7 +345,8 @@ def test_far_widgets_wait_until_the_reader_comes_near(tab: Tab, tmp_path: Path) 
 
 def test_nothing_jumps_while_widgets_come(tab: Tab, tmp_path: Path) -> None:
     text = "<p>Some text to read.</p>"
-    views = [view(dial(n, reserve=[[320, 212]])) for n in range(3)]
+    heights = [[320, 260], [500, 201]]
+    views = [view(dial(n, reserve=heights), reserved=True) for n in range(3)]
     write_page(tmp_path, views, between=text)
     tab.page.add_init_script(
         """globalThis.shift = 0;
@@ -355,6 +357,7 @@ def test_nothing_jumps_while_widgets_come(tab: Tab, tmp_path: Path) -> None:
     page = tab.open(f"{tmp_path.as_uri()}/index.html", 3)
     page.wait_for_timeout(300)
     assert page.evaluate("shift") == 0
+    assert page.locator(".attnkit-view").first.bounding_box()["height"] < 202
 
 
 def test_mounting_a_hundred_times_leaves_nothing_behind(

@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from attnkit.live.static_site import MARKER, bundle_script, slim_state
+from attnkit.live.static_site import MARKER, bundle_script, room, slim_state
 from attnkit.live.widget import BUNDLE
 
 
@@ -51,3 +51,11 @@ def test_the_script_holds_the_bundle_and_cannot_end_early() -> None:
     assert name == "globalThis.ATTNKIT_BUNDLE"
     assert json.loads(text) == BUNDLE.read_text("utf-8")
     assert "</" not in script
+
+
+def test_room_is_kept_by_width_of_the_container() -> None:
+    place = room("abc", [[320, 900], [700, 400]])
+    assert ".attnkit-room-abc { min-height: 900px }" in place
+    wide = "@container (min-width: 700px) { .attnkit-room-abc { min-height: 400px } }"
+    assert wide in place
+    assert room("abc", []).count("min-height") == 0
