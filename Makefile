@@ -8,10 +8,11 @@ VENV := .venv
 BIN := $(VENV)/bin
 RUN := OMP_NUM_THREADS=1 $(BIN)/python
 WORKERS ?= 2
+NAME := attention-past-and-present
 
 .DEFAULT_GOAL := help
 .PHONY: help book draft serve lab zip test test-fast test-colab browser claims \
-  notebooks format bundle clean
+  notebooks pictures format bundle clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*## ' Makefile | sed 's/:.*## /: /' | sort
@@ -39,7 +40,8 @@ lab: $(VENV)/ready ## open JupyterLab on the chapters
 	$(BIN)/jupyter lab --notebook-dir=chapters
 
 zip: book ## pack the built book into one archive for offline reading
-	@$(BIN)/python -m tools.pack
+	@cd book/_build && rm -rf $(NAME) && cp -r html $(NAME) && ../../$(BIN)/python -m zipfile -c ../../$(NAME).zip $(NAME) && rm -r $(NAME)
+	@echo "$(NAME).zip: unpack it anywhere and open index.html"
 
 browser: $(VENV)/ready ## find or install a Chromium
 	@$(BIN)/python -m tools.browser
@@ -50,19 +52,24 @@ test: book browser test-colab ## everything that the project promises
 test-fast: $(VENV)/ready ## no notebooks, no browser
 	$(RUN) -m pytest -n $(WORKERS) -m "not slow and not browser and not lab and not notebook" tests
 
-.venv-colab/ready: constraints-colab.txt pyproject.toml
+.venv-colab/ready: constraints-colab.txt tests/colab/requirements.txt pyproject.toml
 	@test -x .venv-colab/bin/python || $(PYTHON) -m venv .venv-colab
-	.venv-colab/bin/python -m pip install --quiet --constraint constraints-colab.txt --requirement requirements-colab.txt
+	.venv-colab/bin/python -m pip install --quiet --constraint constraints-colab.txt --requirement tests/colab/requirements.txt
+	.venv-colab/bin/python -m pip install --quiet --no-deps --no-build-isolation --editable .
 	@touch $@
 
 test-colab: .venv-colab/ready ## the package and a chapter under Colab's versions
-	OMP_NUM_THREADS=1 .venv-colab/bin/python -m pytest -c tests/colab/pytest.ini
+	OMP_NUM_THREADS=1 .venv-colab/bin/python -m pytest -m "not slow and not browser and not lab" --nbval-lax tests/colab tests/live tests/exercises chapters/idea/soft_addressing.ipynb
 
 claims: $(VENV)/ready ## run every chapter over five seeds; writes book/claims.json
 	@$(BIN)/python -m tools.claims
 
 notebooks: $(VENV)/ready ## bring the notebooks into their canonical form
 	$(BIN)/python -m tools.notebooks --write
+
+pictures: $(VENV)/ready ## run what changed; store the widgets' pictures in the notebooks
+	@$(BIN)/python -m tools.build --run
+	$(BIN)/python -m tools.notebooks --pictures
 
 format: notebooks ## format all code
 	$(BIN)/ruff check --fix --quiet . && $(BIN)/ruff format --quiet .

@@ -15,6 +15,7 @@ from tools.project import ROOT
 
 sys.path.insert(0, str(ROOT / "book" / "_ext"))
 
+import accessible
 import callouts
 import offline
 import reference
@@ -161,3 +162,13 @@ def test_recorded_claims_are_those_of_the_chapters_and_hold() -> None:
             seed: {r["claim"] for r in mine if r["seed"] == seed} for seed in (1, 5)
         }
         assert texts[1] == texts[5]
+
+
+def test_unfolding_button_is_named_after_its_page() -> None:
+    start = (
+        '<a class="reference internal" href="a.html"><span class="n">1.</span> A "B"'
+    )
+    end = '</a><details><summary><span class="toctree-toggle"></span></summary>'
+    named = '<summary aria-label="Pages of 1. A &quot;B&quot;">'
+    assert named in accessible.mend(start + end)
+    assert accessible.mend("<details><summary>Hint</summary>").count("aria-label") == 0
