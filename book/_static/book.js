@@ -193,13 +193,18 @@
   }
 
   function paper() {
-    /* On paper everything that is folded is open. */
+    /* On paper everything that is folded is open, and the theme is the light one. */
+    const root = document.documentElement;
+    let theme = "";
     let opened = [];
     addEventListener("beforeprint", () => {
+      theme = root.dataset.theme || "";
+      root.dataset.theme = "light";
       opened = [...article.querySelectorAll("details:not([open])")];
       for (const box of opened) box.open = true;
     });
     addEventListener("afterprint", () => {
+      root.dataset.theme = theme;
       for (const box of opened) box.open = false;
     });
   }
