@@ -83,7 +83,7 @@ def check_positive(name: str, value: Any, kind: type = int) -> None:
     """Raise unless `value` is a number of type `kind` greater than zero."""
     if isinstance(value, bool) or not isinstance(value, kind | int):
         raise TypeError(
-            f"{name}: expected a {kind.__name__}, got {type(value).__name__}"
+            f"{name}: expected type {kind.__name__}, got {type(value).__name__}"
         )
     if not value > 0:
         raise ValueError(f"{name}: expected a value above 0, got {value}")

@@ -65,11 +65,12 @@ def softmax(
 def _threshold_step(shifted: Tensor, tau: Tensor, power: int) -> Tensor:
     r"""One Newton step towards $\sum_j [x_j - \tau]_+^p = 1$ from the left."""
     above = (shifted - tau).clamp_min(0)
+    # The slope needs no gradient: what it would add has vanished at the solution.
     if power == 1:
         slope = above.detach().sign().sum(-1, keepdim=True)  # how many are above
         return (above.sum(-1, keepdim=True) - 1) / slope
-    total, slope = above.square().sum(-1, keepdim=True), 2 * above.sum(-1, keepdim=True)
-    return (total - 1) / slope
+    slope = 2 * above.detach().sum(-1, keepdim=True)
+    return (above.square().sum(-1, keepdim=True) - 1) / slope
 
 
 def _most_steps(size: int, eps: float) -> int:
@@ -127,7 +128,7 @@ def sparsemax(scores: Tensor, mask: Tensor | None = None) -> Tensor:
         ValueError: scores are not floating or the mask does not fit.
 
     Source:
-        Martins and Astudillo 2016 (arXiv:1602.02068), equation 1 and proposition 1.
+        Martins and Astudillo 2016 (arXiv:1602.02068), proposition 1.
     """
     _check(scores, mask)
     return _above_threshold(scores, mask, power=1)
@@ -149,7 +150,7 @@ def entmax15(scores: Tensor, mask: Tensor | None = None) -> Tensor:
         ValueError: scores are not floating or the mask does not fit.
 
     Source:
-        Peters, Niculae and Martins 2019 (arXiv:1905.05702), equations 10 and 11.
+        Peters, Niculae and Martins 2019 (arXiv:1905.05702), alpha-entmax.
     """
     _check(scores, mask)
     return _above_threshold(scores, mask, power=2)
@@ -194,7 +195,7 @@ def top_k(scores: Tensor, mask: Tensor | None = None, k: int = 2) -> Tensor:
         ValueError: scores are not floating, the mask does not fit, or $k < 1$.
 
     Source:
-        Gupta et al. 2021 (arXiv:2106.06899), section 2.
+        Zhao et al. 2019 (arXiv:1912.11637), Explicit Sparse Transformer.
     """
     _check(scores, mask)
     check_positive("k", k)
@@ -227,8 +228,8 @@ def hard(scores: Tensor, mask: Tensor | None = None) -> Tensor:
         ValueError: scores are not floating or the mask does not fit.
 
     Source:
-        Bengio, Léonard and Courville 2013 (arXiv:1308.3432), section 4, for the
-        gradient, with softmax in place of the identity.
+        Bengio, Léonard and Courville 2013 (arXiv:1308.3432) for the straight-through
+        gradient, here with softmax in place of the identity.
     """
     soft = softmax(scores, mask)
     if scores.shape[-1] == 0:

@@ -227,11 +227,7 @@ class Additive(_Score):
         """
         self.check(query, key)
         projected = query @ self.query_weight.mT  # (..., N, h)
-        return _additive(projected, self.project_key(key), self.v)
-
-    def project_key(self, key: Tensor) -> Tensor:
-        """Return $W_k k_j$, (..., M, hidden_dim)."""
-        return key @ self.key_weight.mT
+        return _additive(projected, key @ self.key_weight.mT, self.v)
 
 
 class Concat(_Score):

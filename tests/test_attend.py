@@ -278,7 +278,7 @@ def test_errors_name_argument_wish_and_what_came(case, need_weights):
         ),
         (lambda: softmax(Q, temperature=0.0), ValueError, "temperature: .*got 0.0"),
         (lambda: top_k(Q, k=0), ValueError, "k: expected a value above 0, got 0"),
-        (lambda: top_k(Q, k=1.5), TypeError, "k: expected a int, got float"),
+        (lambda: top_k(Q, k=1.5), TypeError, "k: expected type int, got float"),
         (lambda: General(4, 0), ValueError, "key_dim: .*got 0"),
         (
             lambda: General(3, 4)(Q, K),

@@ -3,6 +3,8 @@
 import importlib
 import inspect
 import pkgutil
+import re
+from pathlib import Path
 
 import pytest
 from torch import nn
@@ -115,3 +117,9 @@ def test_a_key_is_taken_once():
 def test_a_wrong_card_is_refused(field, value):
     with pytest.raises(ValueError, match=f"{field} of card 'dot'"):
         Card(**(vars(catalog.card("dot")) | {field: value}))
+
+
+def test_every_paper_is_in_the_bibliography():
+    path = Path(attnkit.__file__).parents[1] / "book" / "references.bib"
+    known = re.findall(r"^@\w+\{([^,]+),", path.read_text(encoding="utf8"), re.M)
+    assert {card.cite for card in CARDS} <= set(known)
