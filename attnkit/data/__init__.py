@@ -2,6 +2,7 @@
 
 from .chinese import date, english, join, number, phrase
 from .generate import dates, lexicon, mixed, numbers, vocabularies
+from .multi30k import multi30k, multi30k_lines
 from .pairs import Batch, PairSet, in_test
 from .vocabulary import BOS, EOS, PAD, UNK, Vocabulary
 
@@ -20,6 +21,8 @@ __all__ = [
     "join",
     "lexicon",
     "mixed",
+    "multi30k",
+    "multi30k_lines",
     "number",
     "numbers",
     "phrase",

@@ -100,7 +100,9 @@ class LocalMonotonic(nn.Module):
     $$p_t = t \qquad w_t = \mathrm{softmax}\big(\mathrm{score}(q_t, k_s) :
     |s - p_t| \le D\big) \qquad c_t = \sum_s w_{ts} v_s$$
 
-    A step whose window lies behind the end of the source gets a zero context.
+    A step whose window lies behind the end of the source gets a zero context. All
+    scores are computed and the window is a mask, so the cost is that of global
+    attention; a loop over windows would need only $2 D + 1$ scores per step.
 
     Args:
         query_dim: width of a decoder state.
@@ -159,7 +161,8 @@ class LocalPredictive(nn.Module):
     Source positions are counted from 1 to the source length $S$ (the symbols that the
     mask allows), as in the paper. As there, the weights are not normalized again
     after the Gaussian, so a row sums to less than 1. The place is trained through the
-    Gaussian alone; the edge of the window has no gradient.
+    Gaussian alone; the edge of the window has no gradient. As in local-m the window is
+    a mask.
 
     Args:
         query_dim: width of a decoder state.

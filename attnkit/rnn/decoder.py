@@ -165,9 +165,11 @@ class Decoder(nn.Module):
             (B, T, S); all zero without attention.
 
         Raises:
-            ValueError: a number outside the vocabulary.
+            ValueError: no symbol, or a number outside the vocabulary.
         """
         check_ids("target", target, self.size)
+        if target.shape[1] == 0:
+            raise ValueError("target: expected at least one symbol in a row, got none")
         embedded = self.dropout(self.embed(target))  # (B, T, E)
         if self.one_pass:
             return self._read(embedded, state, memory, weights)

@@ -41,7 +41,7 @@ def _lstm(x: Cells, h: Tensor, held: Cells) -> Cells:
     return torch.sigmoid(x[2] + leave) * torch.tanh(cell), cell
 
 
-class Encode(nn.Module):
+class _Encode(nn.Module):
     """(source (1, S), source_mask (1, S)) → values (1, S, D), summary (1, D), and the
     first state of the decoder: hidden, and for some models cell and attended."""
 
@@ -104,7 +104,7 @@ def _stacked(rnn: nn.RNNBase, kind: str) -> tuple[Tensor, Tensor]:
     return weight.mT, bias[:, None]
 
 
-class Step(nn.Module):
+class _Step(nn.Module):
     """One decoder step for one source.
 
     Inputs: token (1,), step (1,), hidden (1, D) and where the model has them cell and
@@ -173,7 +173,7 @@ def page_entries(
     source = torch.full((1, max_source), PAD)
     source[0, 0] = len(model.encoder.embed.weight) - 1
     inputs = {"source": source, "source_mask": source != PAD}
-    encode, step = Encode(model), Step(model)
+    encode, step = _Encode(model), _Step(model)
     with torch.no_grad():
         known = dict(zip(encode.output_names, encode(**inputs), strict=True))
     known |= {
