@@ -332,7 +332,7 @@ def test_inductor_agrees():
     )
 
 
-@pytest.mark.parametrize("name", sorted({*NORMALIZERS} - {"sampled"}))
+@pytest.mark.parametrize("name", ["softmax", "sparsemax", "top_k", "hard"])
 def test_exports_for_any_number_of_keys(name):
     class Attend(nn.Module):
         def forward(self, query, key, value, mask):
