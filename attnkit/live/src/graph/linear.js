@@ -1,29 +1,25 @@
 // Matrix products, where nearly all of the time goes, and convolution.
 
-import { Tensor, sizeOf } from "./tensor.js";
+import { Tensor, sizeOf, stretched, table } from "./tensor.js";
 
-const turned = new WeakMap(); // weights' data -> the same matrix, transposed
+const turned = new WeakMap(); // weights' data -> the same matrices, transposed
 
-/** b (k, n) as (n, k): both sides of a dot product are then read in a row. */
+/** b (batch, k, n) as (batch, n, k): both sides of a dot product are then read in a row. */
 function transposed(b) {
   if (!turned.has(b.data)) {
-    const [k, n] = b.shape;
-    const data = new b.data.constructor(k * n);
-    for (let i = 0; i < k; i += 1) for (let j = 0; j < n; j += 1) data[j * k + i] = b.data[i * n + j];
+    const [k, n] = b.shape.slice(-2);
+    const data = new b.data.constructor(b.size);
+    for (let start = 0; start < b.size; start += k * n) {
+      for (let i = 0; i < k; i += 1) {
+        for (let j = 0; j < n; j += 1) data[start + j * k + i] = b.data[start + i * n + j];
+      }
+    }
     turned.set(b.data, data);
   }
   return turned.get(b.data);
 }
 
-/** out (m, n) = base + a (m, k) · bᵀ (n, k). Sums in double precision. */
-function dots(out, a, bt, m, k, n, base) {
-  for (let i = 0; i < m; i += 1) {
-    for (let j = 0; j < n; j += 1) {
-      out[i * n + j] = dot(a, i * k, bt, j * k, k) + (base === null ? 0 : base[base.length === n ? j : i * n + j]);
-    }
-  }
-}
-
+/** Σ a·b over `k` numbers from given places on, in double precision. */
 function dot(a, at, b, bt, k) {
   let [s, t] = [0, 0];
   let l = 0;
@@ -34,25 +30,45 @@ function dot(a, at, b, bt, k) {
   return l < k ? s + t + a[at + l] * b[bt + l] : s + t;
 }
 
-/** out (m, n) = a (m, k) · b (k, n), from given places on. */
-function products(out, oo, a, ao, b, bo, m, k, n) {
+/** out (m, n) = base + a (m, k) · bᵀ (n, k); base is a row, a whole matrix or null. */
+function dots(out, a, bt, m, k, n, base) {
   for (let i = 0; i < m; i += 1) {
     for (let j = 0; j < n; j += 1) {
-      let total = 0;
-      for (let l = 0; l < k; l += 1) total += a[ao + i * k + l] * b[bo + l * n + j];
-      out[oo + i * n + j] = total;
+      out[i * n + j] = dot(a, i * k, bt, j * k, k) + (base === null ? 0 : base[base.length === n ? j : i * n + j]);
     }
   }
 }
 
-function mm(plan, a, b) {
-  const [[m, k], [, n]] = [a.shape, b.shape];
-  if (b.constant) {
-    const bt = transposed(b);
-    return plan.emit([a, b], [m, n], a.dtype, (out) => dots(out, a.data, bt, m, k, n, null));
+/** out = a · b for each matrix of a batch, row by row into a row of double precision. */
+function products(out, a, b, batch, m, k, n) {
+  const row = new Float64Array(n);
+  for (let r = 0; r < batch * m; r += 1) {
+    const from = Math.floor(r / m) * k * n;
+    row.fill(0);
+    for (let l = 0; l < k; l += 1) {
+      const by = a[r * k + l];
+      for (let j = 0, at = from + l * n; j < n; j += 1, at += 1) row[j] += by * b[at];
+    }
+    out.set(row, r * n);
   }
-  return plan.emit([a, b], [m, n], a.dtype, (out) => products(out, 0, a.data, 0, b.data, 0, m, k, n));
 }
+
+/** The same where b is constant: dot products with its transpose. */
+function productsByWeights(out, a, bt, batch, m, k, n) {
+  for (let r = 0; r < batch * m; r += 1) {
+    const from = Math.floor(r / m) * k * n;
+    for (let j = 0; j < n; j += 1) out[r * n + j] = dot(a, r * k, bt, from + j * k, k);
+  }
+}
+
+function bmm(plan, a, b) {
+  const [[batch, m, k], [, , n]] = [a.shape, b.shape];
+  const how = b.constant ? productsByWeights : products;
+  const right = b.constant ? transposed(b) : b.data;
+  return plan.emit([a, b], [batch, m, n], a.dtype, (out) => how(out, a.data, right, batch, m, k, n));
+}
+
+const mm = (plan, a, b) => bmm(plan, a.as([1, ...a.shape]), b.as([1, ...b.shape])).as([a.shape[0], b.shape[1]]);
 
 /** beta·bias + alpha·a·b; what a linear layer is exported as. */
 function addmm(plan, bias, a, b, beta = 1, alpha = 1) {
@@ -63,18 +79,9 @@ function addmm(plan, bias, a, b, beta = 1, alpha = 1) {
     return plan.emit([bias, a, b], [m, n], a.dtype, (out) => dots(out, a.data, bt, m, k, n, bias.data));
   }
   const product = mm(plan, a, b);
-  const row = (i, j) => (bias.shape.length === 2 && bias.shape[0] > 1 ? i : 0) * (bias.shape[bias.shape.length - 1] ?? 1) + (bias.shape[bias.shape.length - 1] > 1 ? j : 0);
+  const at = table([m, n], stretched(bias.shape, [m, n]));
   return plan.emit([bias, product], [m, n], a.dtype, (out) => {
-    for (let i = 0; i < m; i += 1) {
-      for (let j = 0; j < n; j += 1) out[i * n + j] = beta * bias.data[row(i, j)] + alpha * product.data[i * n + j];
-    }
-  });
-}
-
-function bmm(plan, a, b) {
-  const [[batch, m, k], [, , n]] = [a.shape, b.shape];
-  return plan.emit([a, b], [batch, m, n], a.dtype, (out) => {
-    for (let t = 0; t < batch; t += 1) products(out, t * m * n, a.data, t * m * k, b.data, t * k * n, m, k, n);
+    for (let i = 0; i < out.length; i += 1) out[i] = beta * bias.data[at[i]] + alpha * product.data[i];
   });
 }
 
