@@ -45,12 +45,12 @@ class _Fed(nn.Module):
 def _fed_inputs(seed: int, sizes: Sizes) -> Inputs:
     b, n, m, d = (sizes[name] for name in "BNMd")
     draw = torch.Generator().manual_seed(seed)
+    lengths = torch.randint(2, max(m, 2) + 1, (b, 1), generator=draw)
     return {
         "target": torch.randint(0, 7, (b, n), generator=draw),
         "value": torch.randn(b, m, d, generator=draw, dtype=torch.float64),
         "summary": torch.randn(b, d, generator=draw, dtype=torch.float64),
-        "mask": torch.arange(m)
-        < torch.randint(2, max(m, 2) + 1, (b, 1), generator=draw),
+        "mask": torch.arange(m) < lengths,
     }
 
 
@@ -145,6 +145,7 @@ enter(
     may_be_empty=("M",),
     excuses={
         "nothing": "a decoder writes on from its own state when there is no source",
+        "compile": "torch.compile does not take nn.GRU and nn.LSTM (it exports)",
         "cost": "several products of unlike sizes per step; no single term leads",
     },
     source=Decoder,
