@@ -1,5 +1,7 @@
 """Properties of the normalizers: what the cards do not already prove."""
 
+import math
+
 import pytest
 import torch
 from hypothesis import given, settings
@@ -116,3 +118,10 @@ def test_reinforce_estimates_the_gradient_of_the_expected_loss():
     surrogate = ((weights @ losses + 0.5) * log_prob).mean()  # baseline -0.5
     (estimate,) = torch.autograd.grad(surrogate, row)
     torch.testing.assert_close(estimate, exact, rtol=0, atol=0.03)
+
+
+def test_sampled_can_be_compiled_without_a_generator():
+    torch._dynamo.reset()
+    compiled = torch.compile(sampled, fullgraph=True, backend="eager")
+    row = torch.tensor([0.0, math.log(3.0)]).expand(20_000, 2)
+    assert compiled(row).mean(0)[1].item() == pytest.approx(0.75, abs=0.015)
