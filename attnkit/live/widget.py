@@ -141,6 +141,8 @@ class LiveWidget(anywidget.AnyWidget):
         figure, file = self.draw(), io.BytesIO()
         FigureCanvasAgg(figure)
         figure.savefig(file, format="png", dpi=144, metadata={"Software": None})
+        if "matplotlib.pyplot" in sys.modules:  # a figure left open shows a second time
+            sys.modules["matplotlib.pyplot"].close(figure)
         return file.getvalue()
 
     def rpc_picture(self) -> str:
