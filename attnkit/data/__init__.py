@@ -1,8 +1,8 @@
 """Generated tasks with a known right answer, and loaders for real sets."""
 
 from .chinese import date, english, join, number, phrase
+from .corpora import multi30k, multi30k_lines
 from .generate import dates, lexicon, mixed, numbers, vocabularies
-from .multi30k import multi30k, multi30k_lines
 from .pairs import Batch, PairSet, in_test
 from .vocabulary import BOS, EOS, PAD, UNK, Vocabulary
 

@@ -1,4 +1,4 @@
-"""Multi30k: image captions in English and German (task 1, raw text)."""
+"""Real corpora: Multi30k, image captions in English and German (task 1, raw)."""
 
 import gzip
 import hashlib
