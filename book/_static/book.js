@@ -127,15 +127,28 @@
 
   /* ---- questions: a choice shows whether it was right once it is opened */
 
+  function verdict(box, summary) {
+    const told = box.textContent.trim().slice(summary.textContent.trim().length).trim();
+    if (/^(yes|right|correct|true)\b/i.test(told)) return "right";
+    return /^(no|not|wrong|false)\b/i.test(told) ? "wrong" : "";
+  }
+
   function choices() {
+    const questions = [];
     for (const box of article.querySelectorAll("details")) {
       const summary = box.querySelector("summary");
       if (box.className || !summary || !/^[A-H][.)]\s/.test(summary.textContent.trim())) continue;
-      const told = box.textContent.slice(summary.textContent.length).trim();
-      const right = /^(yes|right|correct|true)\b/i.test(told);
-      const wrong = /^(no|not|wrong|false)\b/i.test(told);
-      box.classList.add("choice");
-      if (right || wrong) box.classList.add(right ? "right" : "wrong");
+      if (!box.previousElementSibling?.classList.contains("choice")) questions.push([]);
+      const answer = verdict(box, summary);
+      box.classList.add("choice", ...(answer ? [answer] : []));
+      questions.at(-1).push(box);
+    }
+    /* Beside a right choice, one that begins otherwise is a wrong one. */
+    for (const boxes of questions) {
+      if (!boxes.some((box) => box.classList.contains("right"))) continue;
+      for (const box of boxes) {
+        if (!box.classList.contains("right")) box.classList.add("wrong");
+      }
     }
   }
 
