@@ -16,6 +16,7 @@ import hashlib
 import html
 import json
 import os
+import re
 import struct
 import sys
 from pathlib import Path
@@ -29,6 +30,7 @@ sys.path.insert(0, str(ROOT))
 
 from tools import execute  # noqa: E402
 
+EMBEDDED = re.compile(r'src="data:image/png;base64,([^"]*)"')
 VIEW = "application/vnd.jupyter.widget-view+json"
 STATE = "application/vnd.jupyter.widget-state+json"
 LIVE = """\
@@ -67,23 +69,26 @@ def png_size(data: bytes) -> tuple[int, int]:
     return struct.unpack(">II", data[16:24])
 
 
+def save_image(app: Sphinx, docname: str, data: bytes) -> str:
+    """Write a PNG beside the pages; its address as seen from the page."""
+    name = f"_images/{hashlib.sha256(data).hexdigest()[:16]}.png"
+    target = Path(app.outdir) / name
+    target.parent.mkdir(parents=True, exist_ok=True)
+    target.write_bytes(data)
+    return "../" * docname.count("/") + name
+
+
 def still(app: Sphinx, docname: str, output: NotebookNode, model: dict) -> str:
     """The live view's place in the page, with the static picture in it."""
     from attnkit.live import static_site
 
-    data = base64.b64decode(output["data"]["image/png"])
-    name = f"_images/live-{hashlib.sha256(data).hexdigest()[:16]}.png"
-    target = Path(app.outdir) / name
-    target.parent.mkdir(parents=True, exist_ok=True)
-    target.write_bytes(data)
+    view, data = output["data"][VIEW], base64.b64decode(output["data"]["image/png"])
     width, height = png_size(data)
     return LIVE.format(
         mime=VIEW,
-        room=static_site.room(
-            output["data"][VIEW]["model_id"], model.get("reserve", [])
-        ),
-        view=json.dumps(output["data"][VIEW]).replace("</", "<\\/"),
-        src="../" * docname.count("/") + name,
+        room=static_site.room(view["model_id"], model.get("reserve", [])),
+        view=json.dumps(view).replace("</", "<\\/"),
+        src=save_image(app, docname, data),
         alt=html.escape(model.get("alt") or model.get("caption") or "widget"),
         caption=html.escape(model.get("caption") or ""),
         width=width // 2,
@@ -91,14 +96,25 @@ def still(app: Sphinx, docname: str, output: NotebookNode, model: dict) -> str:
     )
 
 
-def place_widgets(app: Sphinx, docname: str, page: NotebookNode) -> None:
-    """Replace each widget output by its place in the page."""
+def move_images(app: Sphinx, docname: str, text: str | list[str]) -> str:
+    """HTML of an output with its embedded pictures moved to files."""
+
+    def moved(match: re.Match) -> str:
+        return f'src="{save_image(app, docname, base64.b64decode(match[1]))}"'
+
+    return EMBEDDED.sub(moved, text if isinstance(text, str) else "".join(text))
+
+
+def place_outputs(app: Sphinx, docname: str, page: NotebookNode) -> None:
+    """Replace widgets by their places in the page, embedded pictures by files."""
     for cell in page.cells:
         for output in cell.get("outputs", []):
             data = output.get("data", {})
             if VIEW in data and "image/png" in data:
                 model = models(page).get(data[VIEW]["model_id"], {}).get("state", {})
                 output["data"] = {"text/html": still(app, docname, output, model)}
+            elif "text/html" in data:
+                data["text/html"] = move_images(app, docname, data["text/html"])
 
 
 def slim(page: NotebookNode) -> None:
@@ -120,7 +136,7 @@ def present(app: Sphinx, path: Path, page: NotebookNode) -> NotebookNode:
             return page
         raise ExtensionError(f"a chapter failed:\n{error}") from None
     if app.builder.format == "html":
-        place_widgets(app, app.env.docname, page)
+        place_outputs(app, app.env.docname, page)
         slim(page)
     return page
 

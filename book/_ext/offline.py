@@ -1,8 +1,8 @@
 """No request to another host, and no dead weight.
 
 MathJax comes from the package `sphinx-mathjax-offline`, only its one script and its
-fonts; sphinx-thebe and the theme's script of icons are left out of the pages; the
-icon fonts keep the icons that the theme uses.
+fonts; sphinx-thebe and the theme's script of icons are left out of the pages; fonts
+keep the icons and the characters that the pages use.
 """
 
 import hashlib
@@ -24,6 +24,7 @@ HINT = re.compile(r'\s*<link rel="preload"[^>]*href="[^"]*fontawesome\.js[^"]*"\
 ICON_RULE = re.compile(r'((?:\.fa-[a-z0-9-]+:+before,?)+)\{content:"\\([0-9a-f]+) ?"\}')
 CODE_POINT = re.compile(r'"\\([ef][0-9a-f]{3})"')
 CLASS = re.compile(r"\bfa-[a-z0-9-]+")
+ESCAPED = re.compile(r"\\u([0-9a-f]{4})")
 
 
 def drop_unused(app: Sphinx, pagename, templatename, context, doctree) -> None:
@@ -80,19 +81,42 @@ def icons(sheet: str, pages: str) -> set[int]:
     return {int(code, 16) for code in named | own}
 
 
-def shrink_icons(static: Path, pages: str) -> None:
-    """Keep the icons in use in the icon fonts; drop the fonts' other formats."""
-    sheets = static.glob("styles/*.css")
+def characters(pages: str) -> set[int]:
+    """Code points of the text of all pages, widget data (escaped) with it."""
+    escaped = {int(code, 16) for code in ESCAPED.findall(pages)}
+    return {ord(character) for character in set(pages)} | escaped
+
+
+def keep_glyphs(font: Path, points: set[int]) -> None:
+    """Keep only these characters in a font."""
+    options = subset.Options(flavor="woff2", notdef_outline=True, layout_features="*")
+    loaded = subset.load_font(str(font), options)
+    subsetter = subset.Subsetter(options)
+    subsetter.populate(unicodes=points)
+    subsetter.subset(loaded)
+    subset.save_font(loaded, str(font), options)
+
+
+def shrink_fonts(static: Path, pages: str) -> None:
+    """Keep what the pages use in every font, and in the theme's list of icons."""
+    sheets = list(static.glob("styles/*.css"))
     points = icons("\n".join(p.read_text("utf-8") for p in sheets), pages)
     for font in static.glob("vendor/fontawesome/webfonts/*.woff2"):
-        options = subset.Options(flavor="woff2", notdef_outline=True)
-        options.ignore_missing_unicodes = True
-        loaded = subset.load_font(str(font), options)
-        subsetter = subset.Subsetter(options)
-        subsetter.populate(unicodes=points)
-        subsetter.subset(loaded)
-        subset.save_font(loaded, str(font), options)
+        keep_glyphs(font, points)
         font.with_suffix(".ttf").unlink(missing_ok=True)
+    for font in static.glob("*.woff2"):
+        keep_glyphs(font, characters(pages))
+    for sheet in sheets:
+        drop_icon_rules(sheet, points)
+
+
+def drop_icon_rules(sheet: Path, points: set[int]) -> None:
+    """Take the rules of icons that no page uses out of a style sheet."""
+
+    def kept(match: re.Match) -> str:
+        return match[0] if int(match[2], 16) in points else ""
+
+    sheet.write_text(ICON_RULE.sub(kept, sheet.read_text("utf-8")), "utf-8")
 
 
 def drop_files(static: Path) -> None:
@@ -110,7 +134,7 @@ def finish(app: Sphinx, error: Exception | None) -> None:
     static = outdir / "_static"
     copy_mathjax(static)
     drop_files(static)
-    shrink_icons(static, strip_pages(outdir))
+    shrink_fonts(static, strip_pages(outdir))
 
 
 def setup(app: Sphinx) -> dict:

@@ -1,5 +1,6 @@
 """The book's own Sphinx extensions, each on small input."""
 
+import base64
 import json
 import sys
 from pathlib import Path
@@ -87,13 +88,26 @@ def test_widget_output_becomes_a_live_place_with_a_picture(tmp_path: Path) -> No
     page = new_notebook(cells=[cell])
     page.metadata["widgets"] = {chapters.STATE: {"state": state}}
     app = SimpleNamespace(outdir=tmp_path)
-    chapters.place_widgets(app, "chapters/one/a", page)
+    chapters.place_outputs(app, "chapters/one/a", page)
     html = page.cells[0].outputs[0]["data"]["text/html"]
     assert '{"model_id": "m"}' in html
     assert 'alt="a &quot;plane&quot;"' in html
     assert "<figcaption>Drag it.</figcaption>" in html
     (picture,) = (tmp_path / "_images").iterdir()
     assert f'src="../../_images/{picture.name}"' in html
+
+
+def test_pictures_in_html_move_to_files(tmp_path: Path) -> None:
+    html = f'<figure><img alt="a" src="data:image/png;base64,{PIXEL}"></figure>'
+    app = SimpleNamespace(outdir=tmp_path)
+    moved = chapters.move_images(app, "chapters/one/a", html)
+    (picture,) = (tmp_path / "_images").iterdir()
+    assert f'<img alt="a" src="../../_images/{picture.name}">' in moved
+    assert picture.read_bytes() == base64.b64decode(PIXEL)
+
+
+def test_characters_of_pages_and_of_widget_data_are_kept() -> None:
+    assert offline.characters("注 \\u610f") >= {ord("注"), ord("意")}
 
 
 def test_icons_in_use_are_kept_and_no_others() -> None:
