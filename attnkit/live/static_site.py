@@ -30,19 +30,23 @@ def room(model_id: str, heights: Sequence[Sequence[int]]) -> str:
 
     Args:
         model_id: the model that the view shows.
-        heights: its trait `reserve`: [container width, height] in px, narrow first.
+        heights: its trait `reserve`: [container width, height] in px, narrow first;
+            between two widths the height goes in a straight line.
 
     Returns:
         HTML. Without scripts it takes no room.
     """
     place = f"attnkit-room-{model_id}"
     rules = [f".{place} {{ min-height: {px}px }}" for _, px in heights[:1]]
-    rules += [
-        f"@container (min-width: {width}px) {{ .{place} {{ min-height: {px}px }} }}"
-        for width, px in heights[1:]
-    ]
+    for (width, px), (wider, other) in zip(
+        heights, [*heights[1:], (0, 0)], strict=True
+    ):
+        slope = (other - px) / (wider - width) if wider > width else 0
+        height = f"calc({px}px + {slope:.4g} * (100cqw - {width}px))"
+        rule = f".{place} {{ min-height: {height} }}"
+        rules.append(f"@container (min-width: {width}px) {{ {rule} }}")
     return (
-        f'<div class="attnkit-room" style="container-type: inline-size">'
+        '<div class="attnkit-room" style="container-type: inline-size">'
         f"<style>{' '.join(rules)}</style>"
         f"<noscript><style>.{place} {{ display: none }}</style></noscript>"
         f'<div class="attnkit-view {place}"></div></div>'

@@ -122,16 +122,7 @@
 
   // ---- views -------------------------------------------------------------------------
 
-  /** Keep the height that the widget will need, as [[container width, px], …] says. */
-  function reserve(model, el) {
-    if (el.closest(".attnkit-room")) return; // the page's own styles keep it
-    const fits = (model.get("reserve") ?? []).filter(([width]) => width <= el.clientWidth);
-    const px = (fits[fits.length - 1] ?? (model.get("reserve") ?? [])[0])?.[1];
-    if (px) el.style.minHeight = `${px}px`;
-  }
-
   async function showWidget(model, el) {
-    reserve(model, el);
     const widget = await frontEnd(model.get("_esm"));
     const experimental = { invoke: () => Promise.reject(new Error("no kernel here")) };
     const signal = new AbortController().signal;

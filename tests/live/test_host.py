@@ -345,7 +345,7 @@ def test_far_widgets_wait_until_the_reader_comes_near(tab: Tab, tmp_path: Path) 
 
 def test_nothing_jumps_while_widgets_come(tab: Tab, tmp_path: Path) -> None:
     text = "<p>Some text to read.</p>"
-    heights = [[320, 260], [500, 201]]
+    heights = [[320, 260], [499, 260], [500, 201]]
     views = [view(dial(n, reserve=heights), reserved=True) for n in range(3)]
     write_page(tmp_path, views, between=text)
     tab.page.add_init_script(

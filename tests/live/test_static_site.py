@@ -54,8 +54,10 @@ def test_the_script_holds_the_bundle_and_cannot_end_early() -> None:
 
 
 def test_room_is_kept_by_width_of_the_container() -> None:
-    place = room("abc", [[320, 900], [700, 400]])
+    place = room("abc", [[320, 900], [720, 400]])
     assert ".attnkit-room-abc { min-height: 900px }" in place
-    wide = "@container (min-width: 700px) { .attnkit-room-abc { min-height: 400px } }"
-    assert wide in place
+    narrow = "min-height: calc(900px + -1.25 * (100cqw - 320px))"
+    assert f"@container (min-width: 320px) {{ .attnkit-room-abc {{ {narrow}" in place
+    wide = "min-height: calc(400px + 0 * (100cqw - 720px))"
+    assert f"@container (min-width: 720px) {{ .attnkit-room-abc {{ {wide}" in place
     assert room("abc", []).count("min-height") == 0

@@ -167,6 +167,7 @@ class Shell {
   remount() {
     this.unmount();
     delete this.frame.host.dataset.failed;
+    this.frame.controls.hidden = false;
     this.mount();
   }
 
