@@ -90,7 +90,7 @@ def still(app: Sphinx, docname: str, output: NotebookNode, model: dict) -> str:
         view=json.dumps(view).replace("</", "<\\/"),
         src=save_image(app, docname, data),
         alt=html.escape(model.get("alt") or model.get("caption") or "widget"),
-        caption=html.escape(model.get("caption") or ""),
+        caption=html.escape(model.get("caption") or model.get("alt") or ""),
         width=width // 2,
         height=height // 2,
     )
