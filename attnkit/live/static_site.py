@@ -39,7 +39,7 @@ def room(model_id: str, heights: Sequence[Sequence[int]]) -> str:
     place = f"attnkit-room-{model_id}"
     rules = [f".{place} {{ min-height: {px}px }}" for _, px in heights[:1]]
     for (width, px), (wider, other) in zip(
-        heights, [*heights[1:], (0, 0)], strict=True
+        heights, [*heights[1:], *heights[-1:]], strict=True
     ):
         slope = (other - px) / (wider - width) if wider > width else 0
         height = f"calc({px}px + {slope:.4g} * (100cqw - {width}px))"
