@@ -193,6 +193,11 @@
     /* The name of the book stands outside every landmark. */
     const brand = document.querySelector(".bd-sidebar-primary .navbar-brand");
     brand?.parentElement.setAttribute("role", "banner");
+    /* The arrows that unfold the list on the left have no name. */
+    for (const arrow of document.querySelectorAll(".bd-sidebar-primary details > summary")) {
+      const name = arrow.closest("li")?.querySelector("a")?.textContent.trim();
+      arrow.setAttribute("aria-label", `Pages of ${name || "this part"}`);
+    }
   }
 
   function reachable() {
