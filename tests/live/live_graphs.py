@@ -13,7 +13,8 @@ import torch
 from torch import Tensor, nn
 from torch.utils import _pytree as pytree
 
-from attnkit.live.pack import _input_names, pack
+from attnkit.live.pack import pack
+from attnkit.live.writer import input_names
 
 RUNNER = Path(__file__).parent / "run_graph.mjs"
 
@@ -37,7 +38,7 @@ def to_json(tensor: Tensor) -> dict[str, Any]:
 def call(entry: str, module: nn.Module, inputs: Any) -> list[Any]:
     """One call as the runner reads it."""
     values = pytree.tree_leaves(tuple(inputs))
-    names = _input_names(module, tuple(inputs))
+    names = input_names(module, tuple(inputs))
     fed = {name: to_json(value) for name, value in zip(names, values, strict=True)}
     return [entry, fed]
 
