@@ -119,7 +119,8 @@ _CSS = (
     ".attnkit-figure{margin:1em 0}"
     ".attnkit-figure img{max-width:100%;height:auto;background:#fff!important;"
     "padding:0!important;border-radius:8px;filter:none!important}"
-    ".attnkit-figure figcaption{font-size:.92em;margin-top:.4em}</style>"
+    ".attnkit-figure figcaption{color:var(--pst-color-text-base,inherit);opacity:1;"
+    "font-size:.92em;font-weight:400;margin-top:.4em}</style>"
 )
 
 

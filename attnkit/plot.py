@@ -218,16 +218,9 @@ def curves(
     if shade is not None:
         ax.axvspan(*shade, color=palette.EDGE, alpha=0.45, lw=0, label=shade_label)
     for place, (name, runs) in enumerate(series.items()):
-        meaning = (colours or {}).get(name, palette.SERIES[place % len(palette.SERIES)])
-        mean, low, high = _spread(runs, band, len(places), name)
-        every = max(1, len(places) // 12)
-        ax.plot(
-            places, mean, color=COLOURS[meaning], label=name, markevery=every,
-            ls=palette.DASHES[place % 7], marker=palette.MARKERS[place % 7],
-            markeredgecolor=palette.PAPER,
-        )  # fmt: skip
-        if low is not None:
-            ax.fill_between(places, low, high, color=COLOURS[meaning], alpha=0.16, lw=0)
+        meaning = (colours or {}).get(name, palette.SERIES[place % 7])
+        spread = _spread(runs, band, len(places), name)
+        _curve(ax, places, spread, name, COLOURS[meaning], place % 7)
     ax.set(xlabel=xlabel, ylabel=ylabel)
     ax.grid(axis="y")
     if len(series) > 1 or shade_label:
@@ -304,6 +297,20 @@ def _spread(
     if band == "std":
         return mean, mean - std, mean + std
     return mean, values.min(0), values.max(0)
+
+
+def _curve(
+    ax: Axes, x: np.ndarray, spread: tuple, name: str, colour: str, look: int
+) -> None:
+    """One line with its dash and some markers, over its band."""
+    mean, low, high = spread
+    ax.plot(
+        x, mean, color=colour, label=name, ls=palette.DASHES[look],
+        marker=palette.MARKERS[look], markeredgecolor=palette.PAPER,
+        markevery=max(1, len(x) // 12),
+    )  # fmt: skip
+    if low is not None:
+        ax.fill_between(x, low, high, color=colour, alpha=0.16, lw=0)
 
 
 def _arrow(

@@ -14,6 +14,8 @@ STATES = {
     "pass": ("✓", "Passed"),
 }
 
+_BRIEF = {"todo": "open", "fail": "not yet", "error": "stopped", "pass": "solved"}
+
 
 @dataclass(frozen=True, repr=False)
 class Result:
@@ -48,7 +50,8 @@ class Note:
     more: str = ""
 
     def __repr__(self) -> str:
-        return ". ".join(x.rstrip(".") for x in (self.head, self.body, self.more) if x)
+        parts = [x for x in (self.head, self.body, self.more) if x]
+        return " ".join(x if x[-1] in ".?!:" else x + "." for x in parts)
 
     def _repr_html_(self) -> str:
         more = f'<p class="attnkit-soft">{_text(self.more)}</p>' if self.more else ""
@@ -95,6 +98,7 @@ class Table:
         )
         body = "".join(_row(row) for row in self.rows)
         table = f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
+        table = f'<div class="attnkit-wide" tabindex="0">{table}</div>'
         where = f'<p class="attnkit-soft">{_text(self.where)}</p>'
         return _card(f"<div><b>{self.total}</b></div>{table}{where}", "note")
 
@@ -105,7 +109,7 @@ def dots(count: int) -> str:
 
 
 def _row(row: Row) -> str:
-    mark, word = STATES[row.state]
+    mark, word = STATES[row.state][0], _BRIEF[row.state]
     state = f'<span class="attnkit-{row.state} attnkit-state">{mark} {word}</span>'
     hard = f'<span role="img" aria-label="{row.dots} of 5">{dots(row.dots)}</span>'
     name = f"{_text(row.title)} <code>{_text(row.key)}</code>"

@@ -4,63 +4,70 @@ from __future__ import annotations
 
 import inspect
 import types
+from collections.abc import Iterator
 from typing import Any
 
-_DEPTH = 4
+_DEPTH = 6
 
 
 def of(answer: Any) -> Any:
     """A value that changes with the code of a function or class and of its helpers.
 
-    None when there is no telling (a callable object, a partial, a lambda with state).
+    None when there is no telling: a closure, a callable object, a function that reads
+    a tensor or a list of the notebook.
     """
     try:
         return _mark(answer, _DEPTH)
-    except (TypeError, ValueError, AttributeError):
+    except (TypeError, ValueError):
         return None
 
 
 def _mark(item: Any, depth: int) -> Any:
+    """The mark of a function, a class (its methods and own bases) or a plain value."""
+    if depth == 0:
+        raise ValueError("helpers call each other")
     if isinstance(item, types.FunctionType):
-        return _function(item, depth)
+        return _function(item, depth - 1)
     if inspect.isclass(item):
-        members = vars(item).values()
-        return tuple(_function(x, depth) for x in members if inspect.isfunction(x))
+        own = (x for x in item.__mro__ if x.__module__ == item.__module__)
+        members = (member for x in own for member in vars(x).values())
+        return tuple(_mark(x, depth) for x in members if inspect.isfunction(x))
     if item is None or isinstance(item, bool | int | float | str):
         return type(item), item
     raise TypeError(f"no fingerprint for {type(item).__name__}")
 
 
 def _function(function: types.FunctionType, depth: int) -> tuple:
-    """Code, constants, defaults, closure, and the reader's own helpers in turn."""
-    code = function.__code__
-    own = [
-        value
-        for name in code.co_names
-        if (value := function.__globals__.get(name)) is not None
-        and depth > 0
-        and getattr(value, "__module__", None) == function.__module__
-        and (inspect.isfunction(value) or inspect.isclass(value))
-    ]
+    """Code with its constants, defaults, and the globals that it reads."""
     if function.__closure__:
         raise TypeError("no fingerprint for a closure")
-    plain = tuple(
-        (name, value)
-        for name in code.co_names
-        if isinstance(value := function.__globals__.get(name), int | float | str)
-    )
+    space = function.__globals__
+    codes = list(_codes(function.__code__))
+    names = sorted({name for code in codes for name in code.co_names if name in space})
+    used = [(name, space[name]) for name in names if space[name] is not function]
     return (
-        code.co_code,
-        _constants(code),
-        code.co_names,
-        repr(function.__defaults__),
-        plain,
-        tuple(_mark(helper, depth - 1) for helper in own if helper is not function),
+        tuple((code.co_code, code.co_names, _constants(code)) for code in codes),
+        repr(function.__defaults__) + repr(function.__kwdefaults__),
+        tuple((name, _global(x, function.__module__, depth)) for name, x in used),
     )
+
+
+def _global(item: Any, module: str, depth: int) -> Any:
+    """What is imported stays what it is; the reader's own helpers are looked into."""
+    if isinstance(item, types.ModuleType | types.BuiltinFunctionType):
+        return id(item)
+    if inspect.isroutine(item) or inspect.isclass(item):
+        return _mark(item, depth) if item.__module__ == module else id(item)
+    return _mark(item, depth)
+
+
+def _codes(code: types.CodeType) -> Iterator[types.CodeType]:
+    """A code object, and those of the functions written inside it."""
+    yield code
+    for constant in code.co_consts:
+        if isinstance(constant, types.CodeType):
+            yield from _codes(constant)
 
 
 def _constants(code: types.CodeType) -> tuple:
-    return tuple(
-        (x.co_code, _constants(x)) if isinstance(x, types.CodeType) else repr(x)
-        for x in code.co_consts
-    )
+    return tuple(repr(x) for x in code.co_consts if not isinstance(x, types.CodeType))
