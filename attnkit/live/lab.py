@@ -81,7 +81,7 @@ class ScoreLab(LiveWidget):
         "of the plain score falls to zero, and with it the gradient; the scaled one "
         "stays where it is."
     )
-    heights: ClassVar = [(390, 2000), (640, 1150), (830, 800)]
+    heights: ClassVar = [(288, 2720), (358, 2027), (528, 1630), (728, 1192), (864, 930)]
 
     def __init__(
         self,

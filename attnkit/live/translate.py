@@ -37,7 +37,7 @@ class TypeToAlign(LiveWidget):
         search: "greedy" or "beam", at first.
         beam_size, length_penalty: of beam search.
         entries: graphs for the page as `pack` takes them; found beside the model
-            if None.
+            if None. What `pack` returned may stand here too.
         precision: of the weights in the page, "float32" or "float16" (half the size;
             the kept copy is rounded alike, so both still agree).
         lang: language of the source, for fonts and screen readers.
@@ -53,7 +53,7 @@ class TypeToAlign(LiveWidget):
         "puts the month first, Chinese the year, so the arcs cross. Drag the ring in "
         "the matrix and the step reads elsewhere, and may write something else."
     )
-    heights: ClassVar = [(390, 1500), (830, 1000)]
+    heights: ClassVar = [(288, 2093), (358, 1896), (528, 1507), (728, 1012)]
 
     def __init__(
         self,
@@ -140,7 +140,10 @@ class TypeToAlign(LiveWidget):
     ) -> dict[str, Tensor]:
         ids = self.vocabularies[0].encode(list(symbols), warn=False)
         state, memory = self.model.encode(torch.tensor([ids]))
-        rows = {int(t): torch.tensor([row]) for t, row in forced.items()}
+        rows = {
+            int(t): torch.tensor([row], dtype=torch.float32)
+            for t, row in forced.items()
+        }
         size = self.data["beam_size"] if search == "beam" else 1
         beams = [_Beginning(state=state)]
         for t in range(self.data["max_steps"]):
@@ -253,6 +256,8 @@ def _packed(
     model: nn.Module, entries: Mapping[str, Any] | None, size: int, precision: str
 ) -> tuple[dict[str, Any] | None, str]:
     """The model for the page, or None and the reason why Python has to compute."""
+    if entries and "format" in entries:
+        return dict(entries), ""
     try:
         if entries is None:
             family = type(model).__module__.rpartition(".")[0]
@@ -261,7 +266,7 @@ def _packed(
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             return pack(entries, precision), ""
-    except (ImportError, ValueError, RuntimeError) as error:
+    except (ImportError, TypeError, ValueError, RuntimeError) as error:
         text = " ".join(str(error).split())
         return None, f"The page cannot run this model by itself ({text[:200]})."
 

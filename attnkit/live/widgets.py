@@ -76,7 +76,10 @@ class AddressingPlane(LiveWidget):
         "count. Drag the query toward one key, or cool the temperature, and the blend "
         "turns into a choice."
     )
-    heights: ClassVar = [(390, 1600), (640, 1020), (700, 700), (830, 660)]
+    heights: ClassVar = [
+        (288, 2042), (358, 1991), (505, 2280), (506, 1140), (725, 1250), (726, 787),
+        (864, 808),
+    ]  # fmt: skip
 
     def __init__(
         self,
@@ -156,27 +159,9 @@ class AddressingPlane(LiveWidget):
 
     def draw(self) -> Any:
         """Score, normalize, aggregate as three panels."""
-        from attnkit import plot
+        from attnkit.live import pictures
 
-        plot.use_style()
-        figure, axes = plot.panels(1, 3, height=2.9)
-        arrays, names, state = self.forward(), self.data["names"], self.state
-        keys = dict(zip(names, state["keys"], strict=True))
-        values = dict(zip(names, state["values"], strict=True))
-        self._plane(plot, axes[0], keys, "key", "query", state["query"])
-        plot.bars(arrays["weights"].numpy(), names, ax=axes[1], title="2 Normalize")
-        axes[1].tick_params(axis="x", rotation=30)
-        output = arrays["output"].tolist()
-        self._plane(plot, axes[2], values, "value", "output", output)
-        return figure
-
-    def _plane(self, plot, ax, points, kind, extra, place) -> None:
-        label = self.data[f"{extra}_name"]
-        kinds = dict.fromkeys(points, kind) | {label: extra}
-        title = "1 Score" if kind == "key" else "3 Aggregate"
-        arrows = kind == "key"
-        shown = {**points, label: place}
-        plot.vectors(shown, kinds=kinds, ax=ax, title=title, from_origin=arrows)
+        return pictures.addressing(self.data, self.state, self.forward())
 
 
 _PLANE = """from attnkit.live import AddressingPlane
@@ -217,7 +202,7 @@ class Alignment(LiveWidget):
         ValueError: sizes, numbers or positions do not fit.
     """
 
-    heights: ClassVar = [(390, 760), (830, 620)]
+    heights: ClassVar = [(288, 1077), (358, 990), (528, 809), (728, 749)]
 
     def __init__(
         self,
@@ -298,7 +283,7 @@ class Predict(LiveWidget):
         ValueError: the answer is not finite, or the tolerance is not positive.
     """
 
-    heights: ClassVar = [(390, 190), (830, 130)]
+    heights: ClassVar = [(288, 430), (358, 340), (528, 275)]
 
     def __init__(
         self,

@@ -4,26 +4,24 @@
 import { argmax } from "./maths.js";
 
 /**
- * The model's two graphs as one object. Inputs go by their place in the graph (first the
- * token, last the forced row and its switch), what is carried between them by its name.
+ * The model's two graphs as one object. What one graph gives, the next takes under the
+ * same name; the widget itself gives token, step, source_mask, forced and use_forced.
  * @param entries { encode, step } from graph.js `load`
  * @param spec { pad, bos, eos, unk, max_source, max_steps }
  * @returns { encode(ids), step(token, carry, forced) } with `carry` = state and memory
  */
 export function translator({ encode, step }, spec) {
   const width = spec.max_source;
-  const [idsIn, maskIn] = encode.inputs.map(({ name }) => name);
-  const [tokenIn, ...middle] = step.inputs.map(({ name }) => name);
-  const [forcedIn, switchIn] = middle.splice(-2);
   const row = (list) => ({ data: Float32Array.from({ length: width }, (_, i) => list[i] ?? 0), shape: [1, width] });
   const one = (value) => ({ data: Float32Array.of(value), shape: [1] });
   return {
-    encode: (source) => encode({ [idsIn]: row(source), [maskIn]: row(source.map(() => 1)) }),
+    encode(ids) {
+      const mask = row(ids.map(() => 1));
+      return { step: one(0), source_mask: mask, ...encode({ source: row(ids), source_mask: mask }) };
+    },
     step(token, carry, forced) {
-      const given = Object.fromEntries(middle.map((name) => [name, carry[name]]));
-      const { logits, weights, ...state } = step({
-        ...given, [tokenIn]: one(token), [forcedIn]: row(forced ?? []), [switchIn]: one(forced ? 1 : 0),
-      });
+      const given = { token: one(token), forced: row(forced ?? []), use_forced: one(forced ? 1 : 0) };
+      const { logits, weights, ...state } = step({ ...carry, ...given });
       return { logits: Array.from(logits.data), weights: Array.from(weights.data), carry: { ...carry, ...state } };
     },
   };

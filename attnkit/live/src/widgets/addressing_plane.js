@@ -171,12 +171,12 @@ function sharpening(change, state) {
   const half = h("button", { type: "button", class: "at-button", onclick: () => change({ temperature: state().temperature / 2 }) }, "Do it: T / 2");
   const words = h("p", { class: "at-small" });
   const el = h("details", { class: "at-more" }, h("summary", {}, label),
-    h("div", { class: "at-sharpen" }, h("table", { class: "at-plain" }, body), h("div", { class: "at-buttons" }, double, half)), words);
+    h("div", { class: "at-sharpen" }, h("div", { class: "at-wide-ok" }, h("table", { class: "at-plain" }, body)), h("div", { class: "at-buttons" }, double, half)), words);
   const cells = (count) => Array.from({ length: count }, () => h("td"));
   return {
     el,
     update(now, arrays, range) {
-      rows = [["as it is", ...arrays.weights], ["query × 2", ...arrays.weights_double_query], ["temperature ÷ 2", ...arrays.weights_half_temperature]];
+      rows = [["now", ...arrays.weights], ["2q", ...arrays.weights_double_query], ["T ÷ 2", ...arrays.weights_half_temperature]];
       if (body.children.length !== 3) body.replaceChildren(...rows.map((row) => h("tr", {}, h("th", { scope: "row" }, row[0]), ...cells(row.length - 1))));
       rows.forEach((row, r) => row.slice(1).forEach((w, c) => { body.children[r].children[c + 1].textContent = num(w, 3); }));
       double.disabled = now.query.some((x) => Math.abs(2 * x) > range);

@@ -1,0 +1,127 @@
+"""Score lab, alignment from arrays, and prediction, in a real browser."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import pytest
+import torch
+from widget_bench import Bench, assert_near
+
+from attnkit.live import Alignment, Predict, ScoreLab
+
+SOURCE, TARGET = list("三月五日"), ["march", "5", "⟨end⟩"]
+WEIGHTS = [[0.7, 0.2, 0.05, 0.05], [0.05, 0.05, 0.8, 0.1], [0.25] * 4]
+TRUTH = [[0, 1], [2, 3], []]
+
+
+def same_as_python(bench: Bench, lab: ScoreLab, **state: Any) -> dict:
+    lab.state = {**lab.state, **state}
+    read = bench.read()
+    for name, value in lab.forward().items():
+        assert_near(read[name], value)
+    return read
+
+
+def test_first_state_plain_is_sharp_and_scaled_is_not(bench: Bench) -> None:
+    lab = ScoreLab()
+    bench.show(lab)
+    read = same_as_python(bench, lab)
+    plain, scaled = read["weights"][:2]
+    assert max(plain) > 0.85 and max(scaled) < 0.6
+
+
+def test_width_by_slider_curve_and_keyboard(bench: Bench) -> None:
+    lab = ScoreLab()
+    page = bench.show(lab)
+    page.get_by_role("slider", name="Width d").focus()
+    bench.press("ArrowRight", "ArrowRight")
+    same_as_python(bench, lab, dimension=256)
+    page.get_by_role("slider", name="Entropy of the weights, cursor").focus()
+    bench.press("Home")
+    same_as_python(bench, lab, dimension=1)
+    box = page.locator(".at-curve").nth(1).bounding_box()
+    page.mouse.click(box["x"] + box["width"] - 5, box["y"] + 40)
+    read = same_as_python(bench, lab, dimension=512)
+    assert_near(read["spread"][0] / math.sqrt(512), 1.0, 0.15)
+    curves = [rows[:, -1].mean() for rows in lab.curves().values()]
+    assert_near(read["mean_entropy"], torch.stack(curves))
+
+
+def test_temperature_undoes_the_missing_scale(bench: Bench) -> None:
+    lab = ScoreLab()
+    page = bench.show(lab)
+    slider = page.get_by_role("slider", name="Temperature T")
+    slider.focus()
+    for _ in range(80):
+        if bench.read()["goals"][0]:
+            break
+        bench.press("ArrowRight")
+    near = float(slider.get_attribute("aria-valuetext"))
+    assert near == pytest.approx(math.sqrt(64), rel=0.031)
+    read = bench.read()
+    assert_near(read["weights"][0], read["scaled_at_one"], 0.02)
+
+
+def test_other_numbers_are_another_draw(bench: Bench) -> None:
+    lab = ScoreLab()
+    page = bench.show(lab)
+    page.get_by_role("button", name="Other numbers").click()
+    same_as_python(bench, lab, seed=lab.state["seed"] + 1)
+
+
+def test_alignment_by_keyboard(bench: Bench) -> None:
+    page = bench.show(Alignment(SOURCE, TARGET, WEIGHTS, TRUTH, lang="zh"))
+    read = bench.read()
+    assert (read["step"], read["source"], read["pointing"]) == (0, 0, 1.0)
+    page.get_by_role("gridcell").focus()
+    bench.press("ArrowDown", "End")
+    read = bench.read()
+    assert (read["step"], read["source"]) == (1, 3)
+    label = page.get_by_role("gridcell").get_attribute("aria-label")
+    assert label == "5 reads 日: 0.100"
+    bench.press("Control+End", "Enter")
+    page.get_by_role("option", name="三").hover()
+    assert bench.read()["source"] == 3, "a held selection stays"
+    bench.press("Escape")
+    page.get_by_role("option", name="march").hover()
+    assert bench.read()["step"] == 0
+    assert_near(read["entropy"][2], math.log(4), 1e-9)
+
+
+def test_alignment_by_mouse_and_its_table(bench: Bench) -> None:
+    page = bench.show(Alignment(SOURCE, TARGET, WEIGHTS))
+    page.locator("[data-cell='6']").click()
+    assert (bench.read()["step"], bench.read()["source"]) == (1, 2)
+    page.get_by_role("button", name="Table", exact=True).click()
+    rows = bench.table("Attention weights")
+    assert_near([[float(x) for x in row[1:-1]] for row in rows], WEIGHTS)
+    assert all(float(row[-1]) == 1 for row in rows)
+
+
+def test_large_matrices_are_one_canvas(bench: Bench) -> None:
+    weights = torch.softmax(torch.randn(40, 40) * 2, -1)
+    words = [f"w{i}" for i in range(40)]
+    page = bench.show(Alignment(words, words, weights))
+    assert page.locator("canvas").count() == 1
+    page.locator("canvas").click(position={"x": 4, "y": 4})
+    assert (bench.read()["step"], bench.read()["source"]) == (0, 0)
+
+
+@pytest.mark.parametrize(
+    ("guess", "words"),
+    [("16", "Right"), ("12,5", "off by 3.5"), ("", "Without a guess"), ("x", "no num")],
+)
+def test_prediction_is_checked_and_never_blocks(
+    bench: Bench, guess: str, words: str
+) -> None:
+    page = bench.show(Predict("Spread at 256?", 16.0, digits=1, explain="√256."))
+    field = page.get_by_role("textbox", name="Spread at 256?")
+    field.fill(guess)
+    field.press("Enter")
+    said = page.locator(".at-say").inner_text()
+    assert words in said and "The answer is 16.0. √256." in said
+    assert bench.read() == {"guess": guess, "revealed": True, "answer": 16}
+    page.get_by_role("button", name="Guess again").click()
+    assert page.locator(".at-say").inner_text() == ""

@@ -1,0 +1,142 @@
+"""All widgets on one page: accessible, narrow, dark, still, and of one palette."""
+
+from __future__ import annotations
+
+import functools
+import re
+from typing import Any
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from test_widgets_align import aligner
+from test_widgets_lab import SOURCE, TARGET, TRUTH, WEIGHTS
+from widget_bench import Bench
+
+from attnkit.live import AddressingPlane, Alignment, Predict, ScoreLab
+from attnkit.live.widget import BUNDLE
+from attnkit.palette import COLOURS, contrast
+
+STYLE = (BUNDLE.parent.parent / "src" / "style.css").read_text("utf-8")
+SIDEWAYS = (
+    "() => document.documentElement.scrollWidth - document.documentElement.clientWidth"
+)
+OPEN = """() => document.querySelectorAll('[data-widget]').forEach((host) =>
+  host.shadowRoot.querySelectorAll('details').forEach((d) => { d.open = true; }))"""
+
+
+def everything() -> list[Any]:
+    return [
+        AddressingPlane(),
+        ScoreLab(),
+        aligner(),
+        Alignment(SOURCE, TARGET, WEIGHTS, TRUTH, caption="Who reads whom"),
+        Predict("How much?", 3.0, caption="Think first"),
+    ]
+
+
+@functools.cache
+def axe() -> Axe:
+    return Axe()
+
+
+@pytest.mark.parametrize("width", [320, 1280])
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_widgets_are_accessible_and_never_scroll_the_page(
+    bench: Bench, width: int, theme: str
+) -> None:
+    bench.page.set_viewport_size({"width": width, "height": 900})
+    bench.page.emulate_media(color_scheme=theme)
+    page = bench.show(*everything())
+    if theme == "dark":
+        page.add_style_tag(content="html { background: #16191d; color: #e6e9ed; }")
+    page.evaluate(OPEN)
+    assert page.evaluate(SIDEWAYS) <= 0
+    found = axe().run(page, options={"resultTypes": ["violations"]})
+    lines = [
+        f"{rule['id']}: {node['target']} {node['html'][:120]}"
+        for rule in found.response["violations"]
+        for node in rule["nodes"]
+    ]
+    assert lines == []
+
+
+def test_two_of_a_kind_are_independent(bench: Bench) -> None:
+    page = bench.show(AddressingPlane(), AddressingPlane())
+    before = bench.read(1)
+    page.get_by_role("slider", name="query, your taste").first.focus()
+    bench.press("ArrowLeft", "ArrowLeft")
+    assert bench.read(0)["weights"] != before["weights"]
+    assert bench.read(1) == before
+
+
+def test_reset_and_undo_lead_back(bench: Bench) -> None:
+    page = bench.show(AddressingPlane())
+    before = bench.read()
+    page.get_by_role("slider", name="query, your taste").focus()
+    bench.press("ArrowLeft", "PageDown", "ArrowUp")
+    bench.press("Control+z", "Control+z")
+    assert bench.read()["weights"] == before["weights"]
+    bench.press("ArrowRight", "r")
+    assert bench.read()["weights"] == before["weights"]
+
+
+def test_nothing_moves_for_readers_who_asked_for_it(bench: Bench) -> None:
+    bench.page.emulate_media(reduced_motion="reduce")
+    page = bench.show(*everything())
+    longest = page.evaluate(
+        """() => Math.max(...[...document.querySelectorAll('[data-widget]')].flatMap(
+          (host) => [...host.shadowRoot.querySelectorAll('*')].map((node) => {
+            const style = getComputedStyle(node);
+            return parseFloat(style.transitionDuration)
+              + (style.animationName === 'none' ? 0 : 1);
+          })))"""
+    )
+    assert longest == 0
+
+
+def test_forced_colours_keep_marks_apart(bench: Bench) -> None:
+    bench.page.emulate_media(forced_colors="active")
+    page = bench.show(Alignment(SOURCE, TARGET, WEIGHTS, TRUTH))
+    shades = page.evaluate(
+        """() => [...document.querySelector('[data-widget]').shadowRoot
+          .querySelectorAll('.at-cell')]
+          .map((cell) => getComputedStyle(cell).backgroundColor)"""
+    )
+    assert len(set(shades)) >= 5
+
+
+def variables(block: str) -> dict[str, str]:
+    return dict(re.findall(r"--at-([\w-]+): (#[0-9a-f]{6});", block))
+
+
+def test_palette_is_that_of_the_figures() -> None:
+    light = variables(STYLE.split("}")[0])
+    assert {name: light[name] for name in COLOURS} == COLOURS
+
+
+@pytest.mark.parametrize(("block", "ground"), [(0, "#ffffff"), (1, "#16191d")])
+def test_colours_reach_their_contrast(block: int, ground: str) -> None:
+    colours = variables(STYLE.split("}")[block])
+    least = {name: 3.0 if name == "output" else 4.5 for name in COLOURS}  # never text
+    assert all(contrast(colours[name], ground) >= least[name] for name in COLOURS)
+
+
+@pytest.mark.parametrize(("block", "dark_from"), [(0, 0.86), (1, 0.52)])
+def test_ink_on_the_ramp_is_readable(block: int, dark_from: float) -> None:
+    """The ink turns where black and white read alike; see core/colour.js."""
+    colours = variables(STYLE.split("}")[block])
+    low, high = (_parts(colours[name]) for name in ("cell", "weight"))
+    luminances = []
+    for step in range(101):
+        w = step / 100
+        ground = tuple(a + (b - a) * w for a, b in zip(low, high, strict=True))
+        first = "#000000" if block == 0 else "#ffffff"
+        ink = first if w <= dark_from else {"#000000": "#ffffff"}.get(first, "#000000")
+        assert contrast(ink, ground) >= 4.5, w
+        luminances.append(contrast("#000000", ground))
+    ordered = sorted(luminances, reverse=block == 0)
+    assert luminances == ordered
+
+
+def _parts(colour: str) -> tuple[float, ...]:
+    return tuple(int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5))
