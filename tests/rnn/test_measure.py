@@ -1,0 +1,70 @@
+"""The measures measure what they say; the recipe learns what it should."""
+
+import pytest
+import torch
+
+from attnkit.data import EOS, english, mixed
+from attnkit.rnn import (
+    Recipe,
+    Seq2Seq,
+    evaluate,
+    pointing,
+    token_accuracy,
+    train_translator,
+    training_pairs,
+    translate,
+)
+
+
+def test_token_accuracy_counts_positions():
+    target = torch.tensor([[5, 6, EOS, 0], [5, 6, 7, EOS]])
+    mask = target != 0
+    exact = token_accuracy(target, target, mask)
+    assert exact.tolist() == [1, 1]
+    tokens = torch.tensor([[5, EOS, 9], [5, 6, 7]])  # one left out; cut short
+    assert token_accuracy(tokens, target, mask).tolist() == pytest.approx([1 / 3, 0.75])
+    longer = torch.cat([target, target], 1)
+    assert token_accuracy(longer, target, mask).tolist() == [1, 1]
+
+
+def test_pointing_scores_only_symbols_with_a_source():
+    alignment = torch.tensor([[[1, 1, 0, 0], [0, 0, 0, 0], [0, 0, 0, 1]]]).bool()
+    weights = torch.tensor(
+        [[[0.1, 0.6, 0.3, 0.0], [1.0, 0.0, 0.0, 0.0], [0.5, 0.1, 0.1, 0.3]]]
+    )
+    hit, mass, chance = pointing(weights, alignment)
+    assert (hit, chance) == (0.5, pytest.approx(0.375))
+    assert mass == pytest.approx((0.7 + 0.3) / 2)
+    assert pointing(alignment.float(), alignment)[0] == 1
+
+
+def test_evaluation_equals_pair_by_pair():
+    torch.manual_seed(1)
+    pairs = mixed(30, 1, lengths=(1, 12))
+    model = Seq2Seq(*map(len, pairs.vocabularies), embed_dim=8, hidden_dim=8)
+    together = evaluate(model, pairs, size=7)
+    one = [evaluate(model, pairs[i]) for i in range(30)]
+    assert together.token_accuracy == pytest.approx(
+        sum(s.token_accuracy for s in one) / 30
+    )
+    assert model.training
+
+
+def test_attention_learns_the_true_alignment_and_beats_one_vector():
+    recipe = Recipe(lengths=(1, 8), pairs=4000, steps=300, lr=8e-3)
+    pairs, test = training_pairs(1, recipe), mixed(150, 9, lengths=(8, 8), split="test")
+    scores = {}
+    for attention in ("additive", None):
+        model, history = train_translator(
+            attention, pairs=pairs, recipe=recipe, progress=False
+        )
+        scores[attention] = evaluate(model, test)
+        assert history.losses[-1] < history.losses[0] / 2
+        if attention:
+            shown = translate(model, "机器学习", pairs)
+            assert english(shown.symbols) == "machine learning"
+            assert shown.weights[0, :2].sum() > 0.5 < shown.weights[1, 2:].sum()
+            odd = translate(model, "机器x学习", pairs)
+            assert odd.unknown == [(2, "x")] and odd.weights.shape[1] == 5
+    assert scores["additive"].token_accuracy > scores[None].token_accuracy + 0.15
+    assert scores["additive"].pointing > 0.75 > 3 * scores["additive"].chance

@@ -1,0 +1,318 @@
+"""One loop: the same numbers however often it is interrupted or shared out."""
+
+import errno
+import json
+import os
+import subprocess
+import sys
+import textwrap
+
+import pytest
+import torch
+from torch import nn
+
+from attnkit import checkpoint as files
+from attnkit import train
+from attnkit.train import fit, seed_everything
+
+
+def data(seed: int = 0, batches: int = 6) -> list[tuple[torch.Tensor, torch.Tensor]]:
+    draw = torch.Generator().manual_seed(seed)
+    x = torch.randn(batches, 8, 5, generator=draw)
+    return [(part, part.sum(-1, keepdim=True)) for part in x]
+
+
+def network(dropout: float = 0.3) -> nn.Module:
+    torch.manual_seed(3)
+    layers = nn.Linear(5, 16), nn.Tanh(), nn.Dropout(dropout), nn.Linear(16, 1)
+    return nn.Sequential(*layers)
+
+
+def loss(model: nn.Module, batch) -> torch.Tensor:
+    return nn.functional.mse_loss(model(batch[0]), batch[1])
+
+
+def run(model: nn.Module, **options):
+    settings = {"steps": 30, "lr": 1e-2, "seed": 5, "progress": False, "every": 5}
+    return fit(model, data, loss, **(settings | options))
+
+
+def weights(model: nn.Module) -> list[torch.Tensor]:
+    return [weight.detach().clone() for weight in model.parameters()]
+
+
+def same(one, two) -> bool:
+    return all(torch.equal(a, b) for a, b in zip(one, two, strict=True))
+
+
+def breaking(at: int):
+    """The loss, with an interruption at its `at`-th call."""
+    calls = iter(range(at + 1))
+
+    def broken(model, batch):
+        if next(calls) == at:
+            raise KeyboardInterrupt
+        return loss(model, batch)
+
+    return broken
+
+
+def test_it_learns_and_tells_what_it_did():
+    model = network(0.0)
+    history = run(model, steps=300)
+    assert history.steps == len(history.rates) == 300 and not history.stopped
+    assert history.losses[-1] < 0.05 * history.losses[0]
+    assert history.seconds > 0 and model.training
+
+
+def test_the_seed_decides_everything():
+    one, two, other = network(), network(), network()
+    run(one), run(two), run(other, seed=6)
+    assert same(weights(one), weights(two))
+    assert not same(weights(one), weights(other))
+
+
+def test_one_cycle_goes_up_and_down_and_constant_stays():
+    rates = run(network()).rates
+    peak = rates.index(max(rates))
+    assert max(rates) == pytest.approx(1e-2, rel=0.02) and 4 <= peak <= 8
+    assert rates[0] < 1e-3 and rates[-1] < 1e-4
+    assert set(run(network(), schedule="constant").rates) == {1e-2}
+
+
+@pytest.mark.parametrize("at", [7, 12, 29])
+@pytest.mark.parametrize("schedule", ["one_cycle", "constant"])
+def test_interrupted_and_resumed_equals_uninterrupted(tmp_path, at, schedule):
+    whole = network()
+    expected = run(whole, schedule=schedule)
+    broken, path = network(), tmp_path / "run.pt"
+    options = {"checkpoint": path, "resume": True, "schedule": schedule}
+    with pytest.raises(KeyboardInterrupt):
+        fit(
+            broken,
+            data,
+            breaking(at),
+            steps=30,
+            lr=1e-2,
+            seed=5,
+            every=5,
+            progress=False,
+            **options,
+        )
+    torch.manual_seed(999)
+    fresh = nn.Sequential(*network())
+    with torch.no_grad():
+        fresh[0].weight.normal_()
+    history = run(fresh, **options)
+    assert history.losses == expected.losses and history.rates == expected.rates
+    assert same(weights(fresh), weights(whole))
+
+
+def test_a_finished_run_is_taken_as_it_is(tmp_path):
+    path, model = tmp_path / "run.pt", network()
+    losses = run(model, checkpoint=path).losses
+    again = network()
+    history = run(again, checkpoint=path, resume=True)
+    assert history.losses == losses and same(weights(model), weights(again))
+
+
+def test_batches_may_be_a_list():
+    one, two = network(), network()
+    run(one)
+    fit(
+        two,
+        lambda number: data(number),
+        loss,
+        steps=30,
+        lr=1e-2,
+        seed=5,
+        every=5,
+        progress=False,
+    )
+    assert same(weights(one), weights(two))
+    three, four = network(), network()
+    for model in (three, four):
+        fit(model, data(), loss, steps=10, lr=1e-2, seed=5, progress=False)
+    assert same(weights(three), weights(four))
+
+
+def test_stop_at_a_target():
+    by_loss = run(network(0.0), steps=400, stop=0.05, every=10)
+    assert by_loss.stopped and 10 < by_loss.steps < 400
+    assert sum(by_loss.losses[-10:]) / 10 < 0.05
+    seen = []
+
+    def enough(model):
+        seen.append(model.eval())
+        return len(seen) == 3
+
+    model = network()
+    history = run(model, stop=enough, every=4)
+    assert history.steps == 12 and history.stopped and model.training
+
+
+def test_clipping_bounds_the_step():
+    sizes = []
+
+    class Seen(torch.optim.SGD):
+        def step(self, closure=None):
+            grads = [p.grad for group in self.param_groups for p in group["params"]]
+            sizes.append(torch.cat([g.flatten() for g in grads]).norm().item())
+
+    run(network(), clip=0.01, optimizer=Seen, schedule="constant")
+    assert max(sizes) == pytest.approx(0.01, rel=1e-3)
+
+
+def test_autocast_trains_and_keeps_float32_weights():
+    model = network(0.0)
+    history = run(model, steps=200, autocast=torch.bfloat16)
+    assert history.losses[-1] < 0.1 * history.losses[0]
+    assert {weight.dtype for weight in model.parameters()} == {torch.float32}
+
+
+def test_a_full_disk_keeps_the_old_checkpoint_and_the_run(tmp_path, monkeypatch):
+    path = tmp_path / "run.pt"
+    run(network(), checkpoint=path, steps=10)
+    old = path.read_bytes()
+
+    def full(value, file):
+        file.write(b"half of it")
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(files.torch, "save", full)
+    with (
+        pytest.warns(UserWarning, match="the old one stays: .*No space"),
+        pytest.raises(OSError, match="No space"),
+    ):
+        run(network(), checkpoint=path)
+    assert path.read_bytes() == old and os.listdir(tmp_path) == ["run.pt"]
+
+
+def test_a_broken_checkpoint_or_that_of_another_run_is_refused(tmp_path):
+    path = tmp_path / "run.pt"
+    run(network(), checkpoint=path)
+    with pytest.raises(
+        ValueError, match=r"checkpoint: expected a run of .*'steps': 31"
+    ):
+        run(network(), checkpoint=path, resume=True, steps=31)
+    path.write_bytes(path.read_bytes()[:200])
+    with pytest.raises(ValueError, match=r"broken file .*run.pt"):
+        run(network(), checkpoint=path, resume=True)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"steps": 0}, "steps: expected a number above 0, got 0"),
+        ({"lr": -1.0}, "lr: expected a number above 0, got -1.0"),
+        ({"schedule": "cosine"}, "schedule: .*got 'cosine'"),
+        ({"resume": True}, "checkpoint: expected a file to resume from"),
+    ],
+)
+def test_bad_input_is_named(options, message):
+    with pytest.raises(ValueError, match=message):
+        run(network(), **options)
+
+
+def test_no_batches_and_no_number_are_named():
+    with pytest.raises(ValueError, match="batches: expected at least one"):
+        fit(network(), [], loss, steps=1, lr=1.0, seed=1, progress=False)
+    wrong = lambda model, batch: loss(model, batch) * torch.nan  # noqa: E731
+    with pytest.raises(ValueError, match="loss: expected a finite number, got nan"):
+        fit(network(), data, wrong, steps=1, lr=1.0, seed=1, progress=False)
+
+
+def test_progress_is_shown_when_asked(capsys):
+    run(network())
+    assert capsys.readouterr().err == ""
+    run(network(), progress=True)
+    assert "training: 100%" in capsys.readouterr().err
+
+
+def test_seed_everything_seeds_all_three():
+    import random
+
+    import numpy as np
+
+    def draw():
+        return random.random(), np.random.rand(), torch.rand(1).item()
+
+    seed_everything(3)
+    one = draw()
+    seed_everything(3)
+    assert draw() == one
+
+
+SCRIPT = """
+    import json, os, sys
+    import torch
+    from torch import nn
+    from attnkit.train import fit
+
+    def data(number):
+        draw = torch.Generator().manual_seed(number)
+        return list(torch.randn(6, 8, 5, generator=draw))
+
+    def loss(model, x):
+        if next(calls) == limit:
+            raise SystemExit(0)
+        return nn.functional.mse_loss(model(x), x.sum(-1, keepdim=True))
+
+    rank, folder, limit = int(os.environ["RANK"]), sys.argv[1], int(sys.argv[2])
+    torch.manual_seed(rank)  # the first one's weights count
+    model, calls = nn.Linear(5, 1), iter(range(99))
+    history = fit(model, data, loss, steps=12, lr=0.1, seed=1, every=4,
+                  checkpoint=f"{folder}/run.pt", resume=True)
+    out = {"weight": model.weight.tolist(), "losses": history.losses}
+    json.dump(out, open(f"{folder}/{rank}.json", "w"))
+"""
+
+
+def launch(folder, limit: int = 99) -> str:
+    """Run the script in two processes; what they wrote to the screen."""
+    script = folder / "script.py"
+    script.write_text(textwrap.dedent(SCRIPT))
+    start = [sys.executable, "-m", "torch.distributed.run", "--standalone"]
+    done = subprocess.run(
+        [*start, "--nproc-per-node=2", str(script), str(folder), str(limit)],
+        capture_output=True,
+        text=True,
+        timeout=300,
+        env=os.environ | {"OMP_NUM_THREADS": "1"},
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stderr
+
+
+def in_one_process() -> tuple[nn.Module, list[float]]:
+    """What the script's two processes should learn together: both batches as one."""
+
+    def pairs(number: int) -> list[torch.Tensor]:
+        draw = torch.Generator().manual_seed(number)
+        return list(torch.randn(3, 16, 5, generator=draw))
+
+    def squares(model, x):
+        return nn.functional.mse_loss(model(x), x.sum(-1, keepdim=True))
+
+    torch.manual_seed(0)
+    model = nn.Linear(5, 1)
+    history = fit(model, pairs, squares, steps=12, lr=0.1, seed=1, progress=False)
+    return model, history.losses
+
+
+def test_two_processes_average_their_gradients_and_resume(tmp_path):
+    model, losses = in_one_process()
+    launch(tmp_path, limit=9)  # both leave in the tenth step
+    shown = launch(tmp_path)
+    first, second = (json.loads((tmp_path / f"{i}.json").read_text()) for i in (0, 1))
+    assert first == second
+    assert first["losses"] == pytest.approx(losses, rel=1e-5)
+    assert first["weight"][0] == pytest.approx(model.weight[0].tolist(), rel=1e-4)
+    assert shown.count("100%") == 1
+    assert [path.name for path in tmp_path.glob("*.pt")] == ["run.pt"]
+
+
+def test_one_process_needs_no_launcher(monkeypatch):
+    monkeypatch.setenv("WORLD_SIZE", "1")
+    assert run(network(), steps=3).steps == 3
+    assert not train.Processes().mine
