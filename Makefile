@@ -59,7 +59,7 @@ test-fast: $(VENV)/ready ## no notebooks, no browser
 	@touch $@
 
 test-colab: .venv-colab/ready ## the package and a chapter under Colab's versions
-	OMP_NUM_THREADS=1 .venv-colab/bin/python -m pytest -m "not slow and not browser and not lab" --nbval-lax tests/colab tests/live tests/exercises chapters/idea/soft_addressing.ipynb
+	OMP_NUM_THREADS=1 .venv-colab/bin/python -m pytest --disable-warnings -m "not slow and not browser and not lab" --nbval-lax tests/colab tests/live tests/exercises chapters/idea/soft_addressing.ipynb
 
 claims: $(VENV)/ready ## run every chapter over five seeds; writes book/claims.json
 	@$(BIN)/python -m tools.claims

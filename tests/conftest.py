@@ -2,6 +2,7 @@
 
 import functools
 import http.server
+import importlib.util
 import os
 import sys
 import threading
@@ -24,7 +25,15 @@ QUIET = (
     "--disable-component-update",
     "--disable-sync",
 )
+BROWSERLESS = importlib.util.find_spec("playwright") is None  # as where Colab is tested
 MARKS = {"chromium": "browser", "book_html": "book"}
+
+
+def pytest_ignore_collect(collection_path: Path) -> bool | None:
+    """Pass over files that drive a browser where nothing can drive one."""
+    if BROWSERLESS and collection_path.suffix == ".py":
+        return "playwright" in collection_path.read_text("utf-8") or None
+    return None
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
