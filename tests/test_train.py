@@ -191,9 +191,7 @@ def test_a_full_disk_keeps_the_old_checkpoint_and_the_run(tmp_path, monkeypatch)
 def test_a_broken_checkpoint_or_that_of_another_run_is_refused(tmp_path):
     path = tmp_path / "run.pt"
     run(network(), checkpoint=path)
-    with pytest.raises(
-        ValueError, match=r"checkpoint: expected a run of .*'steps': 31"
-    ):
+    with pytest.raises(ValueError, match=r"expected a run of .*'steps': 31"):
         run(network(), checkpoint=path, resume=True, steps=31)
     path.write_bytes(path.read_bytes()[:200])
     with pytest.raises(ValueError, match=r"broken file .*run.pt"):
