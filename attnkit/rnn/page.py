@@ -173,7 +173,7 @@ def page_entries(
     source = torch.full((1, max_source), PAD)
     source[0, 0] = len(model.encoder.embed.weight) - 1
     inputs = {"source": source, "source_mask": source != PAD}
-    encode, step = _Encode(model), _Step(model)
+    encode, step = _Encode(model).eval(), _Step(model).eval()
     with torch.no_grad():
         known = dict(zip(encode.output_names, encode(**inputs), strict=True))
     known |= {

@@ -101,3 +101,10 @@ def test_bad_input_is_named():
         page_entries(translator(), 0)
     with pytest.raises(ValueError, match="model: expected evaluation mode"):
         page_entries(translator().train(), 5)
+
+
+def test_packing_leaves_the_model_in_evaluation_mode():
+    model = translator(dropout=0.5)
+    for module, _ in page_entries(model, PLACES).values():
+        module.train(module.training)  # what a packer puts back
+    assert not any(part.training for part in model.modules())
