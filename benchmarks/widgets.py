@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import functools
 import http.server
+import math
 import sys
 import tempfile
 import threading
@@ -22,6 +23,7 @@ import torch
 ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT), str(ROOT / "tests" / "live")]
 MOVES = 120
+WARM = 20  # moves before that, while the browser still compiles the script
 BAR = 16.0
 
 
@@ -38,7 +40,7 @@ def widgets() -> Iterator[tuple[str, Any, str, tuple[float, float]]]:
     model = Seq2Seq(*(len(v) for v in vocabularies())).eval()
     text = "二〇一九年三月五日"
     widget = TypeToAlign(model, vocabularies(), text, max_steps=12)
-    yield "type_to_align", widget, ".at-knob", (250, 0)
+    yield "type_to_align", widget, ".at-knob", (300, 0)
 
 
 def costs(page: Any, handle: Any, reach: tuple[float, float]) -> list[float]:
@@ -50,16 +52,19 @@ def costs(page: Any, handle: Any, reach: tuple[float, float]) -> list[float]:
     x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
     page.mouse.move(x, y)
     page.mouse.down()
-    found = []
-    for i in range(MOVES):
-        share = abs((i % 40) - 20) / 20 - 1
+    found, seen = [], set()
+    for i in range(WARM + MOVES):
+        share = math.sin(i / 5)
         before = busy(session)
         page.mouse.move(x + reach[0] * share, y + reach[1] * share)
         frames = "() => new Promise((f) => requestAnimationFrame(() => setTimeout(f)))"
         page.evaluate(frames)
         found.append(1000 * (busy(session) - before))
+        seen.add(page.locator("[data-widget]").get_attribute("data-readout"))
     page.mouse.up()
-    return found
+    if len(seen) < 5:
+        raise RuntimeError(f"the drag moved nothing: {len(seen)} readouts")
+    return found[WARM:]
 
 
 def busy(session: Any) -> float:

@@ -8,6 +8,8 @@ export const ink = (weight) => (weight > 0.86 ? "hi" : weight > 0.52 ? "mid" : "
 /** Put a weight on a cell: its fill and the class of its ink. */
 export function paint(cell, weight) {
   const shown = Math.min(1, Math.max(0, weight));
+  if (cell.weight === shown) return; // styles are recomputed for what changed alone
+  cell.weight = shown;
   cell.style.setProperty("--w", shown.toFixed(4));
   const tone = ink(shown);
   if (cell.dataset.ink !== tone) cell.dataset.ink = tone;

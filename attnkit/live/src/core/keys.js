@@ -52,4 +52,7 @@ export function roving(container, items, onMove) {
 
 /** Give the one Tab stop of a list to the item at `index`. */
 export const tabStop = (list, index) =>
-  list.forEach((item, i) => { item.tabIndex = i === Math.max(0, index ?? 0) ? 0 : -1; });
+  list.forEach((item, i) => {
+    const stop = i === Math.max(0, index ?? 0) ? 0 : -1;
+    if (item.getAttribute("tabindex") !== String(stop)) item.tabIndex = stop;
+  });

@@ -1,6 +1,6 @@
 // BarRow: one distribution as bars with their numbers. Speaks one axis.
 
-import { h, text, uid } from "../core/dom.js";
+import { attrs, h, text, uid } from "../core/dom.js";
 import { num } from "../core/format.js";
 import { roving, tabStop } from "../core/keys.js";
 import { lockKey } from "../core/selection.js";
@@ -38,7 +38,7 @@ export function barRow({ label, axis, selection, digits = 2, kind = "weight", ba
 
   function choose() {
     const index = selection.value[axis];
-    rows.forEach((row, i) => row.el.setAttribute("aria-selected", String(i === index)));
+    rows.forEach((row, i) => attrs(row.el, { "aria-selected": String(i === index) }));
     tabStop(rows.map((row) => row.el), Math.min(index ?? 0, rows.length - 1));
   }
   function update(next) {
@@ -55,7 +55,7 @@ export function barRow({ label, axis, selection, digits = 2, kind = "weight", ba
       text(row.name, next.names[i]);
       text(row.number, words);
       row.fill.style.transform = `scaleX(${Math.min(1, Math.max(0, value / top)).toFixed(4)})`;
-      row.el.setAttribute("aria-label", `${next.names[i]}: ${words}`);
+      attrs(row.el, { "aria-label": `${next.names[i]}: ${words}` });
       row.tick.hidden = !next.baseline;
       if (next.baseline) row.tick.style.insetInlineStart = `${Math.min(100, (100 * next.baseline[i]) / top)}%`;
       row.el.classList.toggle("at-hit", Boolean(next.marks?.[i]));

@@ -2,7 +2,7 @@
 // strips have equal columns, so an arc needs only the index and the count. The picture is
 // drawn in a box of 100 × 100 that stretches; strokes keep their width.
 
-import { svg } from "../core/dom.js";
+import { attrs, svg } from "../core/dom.js";
 
 /**
  * @param label words for a reader who does not see the arcs
@@ -30,8 +30,7 @@ export function links({ label, from, to, selection, least = 0.04 }) {
       Object.assign(arcs[i], arc);
       const a = place(arc.s, arc.n);
       const b = place(arc.t, weights.length);
-      arcs[i].node.setAttribute("d", `M${a} 0C${a} 55 ${b} 45 ${b} 100`);
-      arcs[i].node.style.setProperty("--w", arc.weight.toFixed(3));
+      attrs(arcs[i].node, { d: `M${a} 0C${a} 55 ${b} 45 ${b} 100`, style: `--w:${arc.weight.toFixed(3)}` });
     });
     choose();
   }

@@ -1,7 +1,7 @@
 // TokenStrip: tokens in a row, each filled by a weight. Speaks one axis. Its columns are
 // equal, so a strip, the arcs below it and a second strip line up without measuring.
 
-import { h, text } from "../core/dom.js";
+import { attrs, h, text } from "../core/dom.js";
 import { num } from "../core/format.js";
 import { paint } from "../core/colour.js";
 import { roving, tabStop } from "../core/keys.js";
@@ -29,7 +29,7 @@ export function tokenStrip({ label, axis, selection, lang = null, follow = null 
     onpointerenter: (event) => { if (event.pointerType === "mouse") selection.hover(choice(i)); },
   });
   function choose() {
-    chips.forEach((chip, i) => chip.setAttribute("aria-selected", String(i === selection.value[axis])));
+    chips.forEach((chip, i) => attrs(chip, { "aria-selected": String(i === selection.value[axis]) }));
     tabStop(chips, Math.min(selection.value[axis] ?? 0, chips.length - 1));
   }
   function update(next) {
@@ -44,10 +44,9 @@ export function tokenStrip({ label, axis, selection, lang = null, follow = null 
       const weight = next.weights?.[i];
       text(chip, next.tokens[i]);
       paint(chip, weight ?? 0);
-      chip.dataset.note = note;
       chip.classList.toggle("at-long", next.tokens[i].length > 3);
       const spoken = [next.tokens[i], weight === undefined ? "" : `weight ${num(weight)}`, note];
-      chip.setAttribute("aria-label", spoken.filter(Boolean).join(", "));
+      attrs(chip, { "aria-label": spoken.filter(Boolean).join(", "), "data-note": note || null });
     });
     choose();
   }

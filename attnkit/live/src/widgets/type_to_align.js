@@ -166,7 +166,7 @@ export function mount({ root, data, state, update, report, kernel }) {
     terms.update([...lines, { name: "output", parts: [`*p*(${output[step]} | *c*_${step + 1}_, …) = `, { text: num(odds[used.tokens[step]], 3), pick: { output: step, symbol: top.indexOf(used.tokens[step]) }, kind: "weight" }] }]);
     const facts = measure({ weights: used.weights, truth: shown.truth });
     todo.update({ ...shown, facts });
-    const six = (row) => row.map((x) => Number(x.toFixed(6)));
+    const six = (row) => row.map((x) => Math.round(1e6 * x) / 1e6);
     report({ source: input.ids, tokens: used.tokens, output, weights: used.weights.map(six), logits: used.logits.map(six),
       row_sums: facts.row_sums, pointing: facts.pointing, free: shown.free.tokens, forced: Object.keys(shown.forced).map(Number), step, goals: todo.done },
     speak ? `${output.filter((word) => word !== "⟨end⟩").join(" ")}. Step ${step + 1} writes ${output[step]} and reads ${input.symbols[argmax(used.weights[step])]} with ${percent(Math.max(...used.weights[step]))}.` : undefined);
