@@ -117,3 +117,13 @@ def test_numbers_read_as_a_reader_writes_them() -> None:
     calls = [[-1.5, 1], [-0.001, 2], [0.125, 3], [1e9, 0]]
     words = in_node("core/format.js", "num", calls)
     assert words == ["−1.5", "0.00", "0.125", "1000000000"]
+
+
+def test_an_inserted_symbol_is_the_only_difference() -> None:
+    calls = [[[5, 1, 7, 8], [5, 7, 8]], [[5, 6], [5, 9]], [[], [1]], [[1, 2], [1, 2]]]
+    assert in_node("widgets/type_to_align.js", "differences", calls) == [
+        [[False, True, False, False], [False] * 3],
+        [[False, True], [False, True]],
+        [[], [True]],
+        [[False, False], [False, False]],
+    ]

@@ -88,7 +88,7 @@ export function mount({ root, data, state, update, report, kernel }) {
   function force(step, { shift, place, base }) {
     const row = base ?? shown.used.weights[step];
     const moved = shift === undefined ? row.map((_, i) => Number(i === place)) : shiftRow(row, shift);
-    selection.pick({ output: step });
+    selection.pick({ output: step, source: argmax(moved) });
     change({ forced: { ...fitting(now.forced, row.length), [step]: tidyRow(moved) }, step }, step);
   }
   const symbol = (id) => (id === data.eos ? "⟨end⟩" : data.target_symbols[id]);
@@ -130,16 +130,17 @@ export function mount({ root, data, state, update, report, kernel }) {
     shown = { key: `${now.search}:${input.ids}`, input, forced, free, used, output, truth: truth && output.map((_, t) => truth[t] ?? []), target: example()?.target };
     live.hidden = false;
     const edited = Object.keys(forced).length > 0;
-    const changed = output.map((token, t) => token !== symbol(free.tokens[t]));
+    const [changed, lost] = differences(used.tokens, free.tokens);
     board.update({ source: input.symbols, output, weights: used.weights, truth: shown.truth, forced: output.map((_, t) => t in forced),
       sourceNotes: input.unknown.map((is) => (is ? "unknown" : "")), outputNotes: output.map((_, t) => [t in forced ? "forced" : "", changed[t] ? "changed" : ""].filter(Boolean).join(" ")) });
     scrub.update(output.length);
     diff.hidden = !edited;
     release.disabled = !edited;
     if (edited) {
-      own.update({ tokens: free.tokens.map(symbol), notes: free.tokens.map((token, t) => (symbol(token) === output[t] ? "" : "changed")) });
-      const after = changed.map((is, t) => (is ? t + 1 : 0)).filter(Boolean);
-      text(verdict, after.length || free.tokens.length !== output.length ? `Changed by it: step ${after.join(", ") || `${output.length + 1} on`}.` : "Your override changed no symbol: the state had already gathered what the step needs.");
+      own.update({ tokens: free.tokens.map(symbol), notes: lost.map((is) => (is ? "changed" : "")) });
+      const now_ = output.filter((_, t) => changed[t]).join(" ");
+      const then = free.tokens.filter((_, t) => lost[t]).map(symbol).join(" ");
+      text(verdict, now_ || then ? `Your override wrote ${now_ || "nothing"} in place of ${then || "nothing"}.` : "Your override changed no symbol: the state had already gathered what the step needs.");
     }
     const unknown = input.symbols.filter((_, i) => input.unknown[i]);
     text(notice, [unknown.length ? `Not in the vocabulary, read as unknown: ${[...new Set(unknown)].join(" ")}.` : "",
@@ -185,6 +186,23 @@ export function mount({ root, data, state, update, report, kernel }) {
     tables: () => (shown ? [...board.tables(), bars.table()] : []),
     destroy: scrub.destroy,
   };
+}
+
+/** What each of two lists has that is not in their longest common part. */
+export function differences(a, b) {
+  const size = [...a, 0].map(() => Array(b.length + 1).fill(0));
+  for (let i = a.length - 1; i >= 0; i -= 1) {
+    for (let j = b.length - 1; j >= 0; j -= 1) {
+      size[i][j] = a[i] === b[j] ? size[i + 1][j + 1] + 1 : Math.max(size[i + 1][j], size[i][j + 1]);
+    }
+  }
+  const [onlyA, onlyB] = [a.map(() => true), b.map(() => true)];
+  for (let i = 0, j = 0; i < a.length && j < b.length;) {
+    if (a[i] === b[j]) { onlyA[i] = false; onlyB[j] = false; i += 1; j += 1; }
+    else if (size[i + 1][j] >= size[i][j + 1]) i += 1;
+    else j += 1;
+  }
+  return [onlyA, onlyB];
 }
 
 /** What to reach by playing with the model. */
