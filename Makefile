@@ -49,8 +49,8 @@ browser: $(VENV)/ready ## find or install a Chromium
 test: book browser test-colab ## everything that the project promises
 	$(RUN) -m pytest -n $(WORKERS) --dist loadscope --nbval-lax tests chapters
 
-test-fast: $(VENV)/ready ## no notebooks, no browser
-	$(RUN) -m pytest -n $(WORKERS) -m "not slow and not browser and not lab and not notebook" tests
+test-fast: $(VENV)/ready ## no notebooks, no browser; under two minutes
+	$(RUN) -m pytest -n $(WORKERS) -m "not slow and not browser and not book and not lab and not notebook" tests
 
 .venv-colab/ready: constraints-colab.txt tests/colab/requirements.txt pyproject.toml
 	@test -x .venv-colab/bin/python || $(PYTHON) -m venv .venv-colab

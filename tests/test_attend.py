@@ -316,6 +316,7 @@ def test_autocast_may_mix_dtypes():
     assert context.isfinite().all() and context.shape == plain.shape
 
 
+@pytest.mark.slow
 def test_inductor_agrees():
     torch._dynamo.reset()
     inputs = triple(2, n=8, m=16, dtype=torch.float32, grad=True)

@@ -298,6 +298,7 @@ def in_one_process() -> tuple[nn.Module, list[float]]:
     return model, history.losses
 
 
+@pytest.mark.slow
 def test_two_processes_average_their_gradients_and_resume(tmp_path):
     model, losses = in_one_process()
     launch(tmp_path, limit=9)  # both leave in the tenth step

@@ -50,6 +50,7 @@ def cases(entries: dict[str, Any]) -> Iterator[tuple[str, dict, dict]]:
             given = {**given, **{k: v for k, v in state.items() if k in given}}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("cell", ["gru", "lstm"])
 @pytest.mark.parametrize("attention", KINDS)
 def test_the_page_translates_as_pytorch_does(cell: str, attention: str | None) -> None:

@@ -50,6 +50,7 @@ def test_evaluation_equals_pair_by_pair():
     assert model.training
 
 
+@pytest.mark.slow
 def test_attention_learns_the_true_alignment_and_beats_one_vector():
     recipe = Recipe(lengths=(1, 8), pairs=4000, steps=300, lr=8e-3)
     pairs, test = training_pairs(1, recipe), mixed(150, 9, lengths=(8, 8), split="test")
