@@ -332,15 +332,23 @@ def test_theme_follows_the_page(tab: Tab, tmp_path: Path) -> None:
     becomes("light")
 
 
-def test_far_widgets_wait_until_the_reader_comes_near(tab: Tab, tmp_path: Path) -> None:
+def test_widgets_in_view_come_first_and_far_ones_by_themselves(
+    tab: Tab, tmp_path: Path
+) -> None:
     space = '<div style="height: 3000px"></div>'
-    write_page(tmp_path, [view(dial(1)), view(dial(2))], between=space)
+    write_page(tmp_path, [view(dial(n)) for n in range(3)], between=space)
+    tab.page.add_init_script(
+        """globalThis.came = [];
+        new MutationObserver(() => {
+          document.querySelectorAll("[data-widget]").forEach((host, n) => {
+            if (host.dataset.live && !came.includes(n)) came.push(n);
+          });
+        }).observe(document, { attributes: true, subtree: true });"""
+    )
     page = tab.open(f"{tmp_path.as_uri()}/index.html")
-    page.wait_for_timeout(200)
-    assert page.locator("[data-live]").count() == 1
-    assert page.locator("[data-widget]").nth(1).bounding_box()["height"] > 100
-    page.mouse.wheel(0, 2200)
-    page.wait_for_function("document.querySelectorAll('[data-live]').length === 2")
+    page.wait_for_function("came.length === 3")
+    assert page.evaluate("came") == [0, 1, 2]
+    assert page.evaluate("scrollY") == 0
 
 
 def test_nothing_jumps_while_widgets_come(tab: Tab, tmp_path: Path) -> None:

@@ -32,20 +32,45 @@ export function paced(ms, act) {
   return call;
 }
 
-/** `start()` once `element` comes within one screen of the reader's view. */
+/**
+ * `start()` once `element` comes within one screen of the reader's view, or, one
+ * element after the other, when the page has nothing else to do: whoever jumps,
+ * prints or saves the page meets no empty frame.
+ */
 export function whenNear(element, start) {
   if (!("IntersectionObserver" in globalThis)) {
     start();
     return () => {};
   }
+  const stop = () => {
+    observer.disconnect();
+    waiting.delete(go);
+  };
+  const go = () => {
+    stop();
+    start();
+  };
   const observer = new IntersectionObserver(
     (entries) => {
-      if (!entries.some((entry) => entry.isIntersecting)) return;
-      observer.disconnect();
-      start();
+      if (entries.some((entry) => entry.isIntersecting)) go();
     },
     { rootMargin: "100% 0px" },
   );
   observer.observe(element);
-  return () => observer.disconnect();
+  waiting.add(go);
+  if (waiting.size === 1) whenIdle(startNext);
+  return stop;
+}
+
+const waiting = new Set();
+
+function startNext() {
+  const [go] = waiting;
+  go?.();
+  if (waiting.size) whenIdle(startNext);
+}
+
+function whenIdle(act) {
+  if ("requestIdleCallback" in globalThis) requestIdleCallback(act, { timeout: 500 });
+  else setTimeout(act, 200);
 }
