@@ -27,6 +27,7 @@ from attnkit.processes import Processes, move
 Batches = Callable[[int], Iterable[Any]] | Sequence[Any]
 Loss = Callable[[nn.Module, Any], Tensor]
 Stop = float | Callable[[nn.Module], bool]
+File = str | os.PathLike | None
 SCHEDULES = ("one_cycle", "constant")
 
 
@@ -69,7 +70,7 @@ def fit(
     progress: bool = True,
     stop: Stop | None = None,
     every: int = 50,
-    checkpoint: str | os.PathLike | None = None,
+    checkpoint: File = None,
     resume: bool = False,
 ) -> History:
     """Train `model` for `steps` steps.
@@ -126,7 +127,9 @@ def fit(
     return run.history
 
 
-def _check(steps, lr, every, schedule, resume, checkpoint) -> None:
+def _check(
+    steps: int, lr: float, every: int, schedule: str, resume: bool, checkpoint: File
+) -> None:
     for name, value in (("steps", steps), ("lr", lr), ("every", every)):
         if not value > 0:
             raise ValueError(f"{name}: expected a number above 0, got {value}")
@@ -136,7 +139,15 @@ def _check(steps, lr, every, schedule, resume, checkpoint) -> None:
         raise ValueError("checkpoint: expected a file to resume from, got None")
 
 
-def _loop(run, stream, loss, bar, stop, every, checkpoint) -> None:
+def _loop(
+    run: "_Run",
+    stream: "_Stream",
+    loss: Loss,
+    bar: tqdm,
+    stop: Stop | None,
+    every: int,
+    checkpoint: File,
+) -> None:
     """Steps until the end or until `stop`; saves now and then and at the end."""
     history, began = run.history, time.perf_counter() - run.history.seconds
     run.model.train()
@@ -164,7 +175,7 @@ def _reached(stop: Stop | None, run: "_Run", every: int) -> bool:
     return reached
 
 
-def _save_or_warn(run: "_Run", checkpoint) -> None:
+def _save_or_warn(run: "_Run", checkpoint: File) -> None:
     """Save in the middle of a run: a full disk is no reason to lose the run."""
     if checkpoint is None:
         return
@@ -207,7 +218,16 @@ class _Stream:
 class _Run:
     """Model, optimizer, schedule and history: all that a checkpoint holds."""
 
-    def __init__(self, model, setup, team, device, autocast, clip, optimizer) -> None:
+    def __init__(
+        self,
+        model: nn.Module,
+        setup: dict[str, Any],
+        team: Processes,
+        device: torch.device | str | None,
+        autocast: torch.dtype | None,
+        clip: float | None,
+        optimizer: Callable[..., torch.optim.Optimizer] | None,
+    ) -> None:
         self.model, self.setup, self.team, self.clip = model, setup, team, clip
         self.device, self.history = team.place(device), History()
         if self.device is not None:

@@ -4,6 +4,8 @@ All three take queries (B, N, D), keys and values (B, M, D) and return a context
 query. What differs is which keys a query may see and how the weights are spent.
 """
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor, nn
 
@@ -11,9 +13,10 @@ from attnkit.attend import Additive, Concat, General, aggregate, attend, dot, so
 from attnkit.checks import check_positive
 
 Output = Tensor | tuple[Tensor, Tensor]
+Score = Callable[[Tensor, Tensor], Tensor]
 
 
-def make_score(name: str, query_dim: int, key_dim: int, hidden_dim: int):
+def make_score(name: str, query_dim: int, key_dim: int, hidden_dim: int) -> Score:
     """A score of this package by its name: additive, concat, general or dot."""
     if name == "additive":
         return Additive(query_dim, key_dim, hidden_dim)

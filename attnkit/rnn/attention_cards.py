@@ -85,7 +85,9 @@ def bilinear(score: nn.Module, q: Row, k: Row) -> float:
 def _global(pair: Callable) -> Callable[..., Tensor]:
     """Reference of global attention with this score of a pair."""
 
-    def reference(mechanism, query, key, value, mask) -> Tensor:
+    def reference(
+        mechanism: nn.Module, query: Tensor, key: Tensor, value: Tensor, mask: Tensor
+    ) -> Tensor:
         scores = loop(query, key, partial(pair, mechanism.score))
         return _weighted(by_row(scores, mask, exponentials), value)
 
@@ -101,12 +103,14 @@ def _window(mask: Tensor, width: int) -> Tensor:
     return inside
 
 
-def _monotonic(mechanism, query, key, value, mask) -> Tensor:
+def _monotonic(
+    mechanism: nn.Module, query: Tensor, key: Tensor, value: Tensor, mask: Tensor
+) -> Tensor:
     inside = _window(mask, mechanism.window)
     return _global(bilinear)(mechanism, query, key, value, inside)
 
 
-def _predicted(mechanism, query: Tensor, mask: Tensor) -> list[list[float]]:
+def _predicted(mechanism: nn.Module, query: Tensor, mask: Tensor) -> list[list[float]]:
     """Centre of every step, counted from 1."""
     (v,), w = mechanism.place.weight.tolist(), mechanism.inner.weight.tolist()
     lengths = mask.sum(-1).tolist()
@@ -119,7 +123,14 @@ def _predicted(mechanism, query: Tensor, mask: Tensor) -> list[list[float]]:
     ]
 
 
-def _predictive(mechanism, query, key, value, mask, sharpen=True) -> Tensor:
+def _predictive(
+    mechanism: nn.Module,
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    mask: Tensor,
+    sharpen: bool = True,
+) -> Tensor:
     centres = _predicted(mechanism, query, mask)
     inside, gauss = mask.clone(), torch.ones(mask.shape, dtype=torch.float64)
     for b, n, m in torch.cartesian_prod(*map(torch.arange, mask.shape)).tolist():
@@ -131,7 +142,9 @@ def _predictive(mechanism, query, key, value, mask, sharpen=True) -> Tensor:
     return _weighted(weights * gauss if sharpen else weights, value)
 
 
-def _field(inputs: Inputs, allowed: Tensor | None = None, place=False) -> Inputs:
+def _field(
+    inputs: Inputs, allowed: Tensor | None = None, place: bool = False
+) -> Inputs:
     """What a step depends on; with one key alone a softmax has nothing to choose."""
     allowed = inputs["mask"][0] if allowed is None else allowed
     choice = allowed.sum(-1, keepdim=True) > 1
@@ -159,7 +172,7 @@ def enter(make: Callable[[Sizes], nn.Module], **given: Any) -> None:
     register(Card(**(common | given)))(source)
 
 
-def _attend(mechanism, inputs: Inputs, **options: Any) -> Tensor:
+def _attend(mechanism: nn.Module, inputs: Inputs, **options: Any) -> Tensor:
     return attend(**(inputs | {"score": mechanism.score} | options))
 
 

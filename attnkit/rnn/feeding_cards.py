@@ -19,7 +19,7 @@ class _Fed(nn.Module):
 
     def __init__(self, sizes: Sizes) -> None:
         super().__init__()
-        d, self.feeds = sizes["d"], True
+        d = sizes["d"]
         self.decoder = Decoder(
             7, d, sizes["e"], d, attention="general", input_feeding=True
         )
@@ -76,7 +76,9 @@ def _gru(rnn: nn.GRU, x: Row, h: Row) -> Row:
     return new
 
 
-def _fed_loop(mechanism, target, value, summary, mask) -> Tensor:
+def _fed_loop(
+    mechanism: _Fed, target: Tensor, value: Tensor, summary: Tensor, mask: Tensor
+) -> Tensor:
     decoder = mechanism.decoder
     pair = partial(bilinear, decoder.attention.score)
     table, logits = decoder.embed.weight.tolist(), []
