@@ -79,14 +79,8 @@ class TypeToAlign(LiveWidget):
         _check(text, split, search, max_source, max_steps, beam_size)
         self.model = _kept(model, precision)
         self.vocabularies = vocabularies
-        packed, reason = _packed(self.model, entries, max_source, precision)
-        source, target = (list(v.symbols) for v in vocabularies)
-        data = {
-            "model": packed,
-            "reason": reason,
-            "source_symbols": source,
-            "target_symbols": target,
-            "palette": source[UNK + 1 :] if len(source) <= 100 else [],
+        data = _packed(self.model, entries, max_source, precision)
+        data |= _symbols(vocabularies) | {
             "examples": _examples(examples, split, max_source),
             "split": split,
             "max_source": max_source,
@@ -96,7 +90,6 @@ class TypeToAlign(LiveWidget):
             "lang": lang,
             "prompt": f"{prompt}, up to {max_source} {split}",
         }
-        data |= {"pad": PAD, "bos": BOS, "eos": EOS, "unk": UNK}
         state = {"text": text, "search": search, "step": 0, "forced": {}}
         state |= {"guess": "", "revealed": False}
         traits.setdefault("kind", "type_to_align")
@@ -254,10 +247,10 @@ def _kept(model: nn.Module, precision: str) -> nn.Module:
 
 def _packed(
     model: nn.Module, entries: Mapping[str, Any] | None, size: int, precision: str
-) -> tuple[dict[str, Any] | None, str]:
+) -> dict[str, Any]:
     """The model for the page, or None and the reason why Python has to compute."""
     if entries and "format" in entries:
-        return dict(entries), ""
+        return {"model": dict(entries), "reason": ""}
     try:
         if entries is None:
             family = type(model).__module__.rpartition(".")[0]
@@ -265,10 +258,25 @@ def _packed(
             entries = page.page_entries(model, size)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            return pack(entries, precision), ""
+            return {"model": pack(entries, precision), "reason": ""}
     except (ImportError, TypeError, ValueError, RuntimeError) as error:
         text = " ".join(str(error).split())
-        return None, f"The page cannot run this model by itself ({text[:200]})."
+        reason = f"The page cannot run this model by itself ({text[:200]})."
+        return {"model": None, "reason": reason}
+
+
+def _symbols(vocabularies: tuple[Any, Any]) -> dict[str, Any]:
+    """What the page has to know of both vocabularies."""
+    source, target = (list(v.symbols) for v in vocabularies)
+    return {
+        "source_symbols": source,
+        "target_symbols": target,
+        "palette": source[UNK + 1 :] if len(source) <= 100 else [],
+        "pad": PAD,
+        "bos": BOS,
+        "eos": EOS,
+        "unk": UNK,
+    }
 
 
 def _examples(pairs: Any, split: str, longest: int) -> list[dict[str, Any]]:

@@ -104,19 +104,17 @@ class AddressingPlane(LiveWidget):
         point = as_matrix("query", [query], 2)
         _check_plane(rows, spots, temperature)
         if names is None:
-            own = keys is not None
-            names = [f"item {i + 1}" for i in range(len(rows))] if own else self.FILMS
+            names = self.FILMS if keys is None else _numbered(len(rows))
         everything = torch.cat([rows, spots, point])
         names = check_names("names", names, len(rows))
+        reach = max(2.6, round(1.2 * everything.abs().max().item(), 2))
         data = {
-            "names": names,
-            "range": max(2.6, round(1.2 * everything.abs().max().item(), 2)),
             "key_axes": _axes("key_axes", key_axes),
             "value_axes": _axes("value_axes", value_axes),
             "query_name": query_name,
             "output_name": output_name,
-            "goals": bool(goals) and len(rows) >= 3,
         }
+        data |= {"names": names, "range": reach, "goals": goals and len(rows) >= 3}
         state = {"query": point[0], "keys": rows, "values": spots}
         state |= {"temperature": float(temperature), "hard": bool(hard)}
         traits.setdefault("kind", "addressing_plane")
@@ -179,6 +177,10 @@ def _check_plane(keys: Tensor, values: Tensor, temperature: float) -> None:
         raise ValueError(f"values: expected {len(keys)} rows, got {len(values)}")
     if not 0.05 <= temperature <= 10:
         raise ValueError(f"temperature: expected 0.05 to 10, got {temperature}")
+
+
+def _numbered(count: int) -> list[str]:
+    return [f"item {i + 1}" for i in range(count)]
 
 
 def _axes(name: str, words: Sequence[str]) -> dict[str, list[str]]:
