@@ -92,8 +92,7 @@ class TypeToAlign(LiveWidget):
         }
         state = {"text": text, "search": search, "step": 0, "forced": {}}
         state |= {"guess": "", "revealed": False}
-        traits.setdefault("kind", "type_to_align")
-        traits.setdefault("python", _PYTHON)
+        traits = {"kind": "type_to_align", "python": _PYTHON, **traits}
         super().__init__(data, state, caption=caption or self.CAPTION, **traits)
         self.alt = alt or self._say()
 
