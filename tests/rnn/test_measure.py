@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from attnkit.data import EOS, english, mixed
+from attnkit.data import EOS, PairSet, english, mixed
 from attnkit.rnn import (
     Recipe,
     Seq2Seq,
@@ -51,6 +51,21 @@ def test_evaluation_equals_pair_by_pair():
 
 
 @pytest.mark.slow
+def test_training_uses_its_own_number_of_threads_and_gives_it_back():
+    recipe, seen = Recipe(pairs=50, steps=1, size=8, threads=1), []
+    torch.set_num_threads(2)
+
+    class Watched(PairSet):
+        def batches(self, *args, **options):
+            seen.append(torch.get_num_threads())
+            return super().batches(*args, **options)
+
+    pairs = training_pairs(1, recipe)
+    watched = Watched(pairs.source, pairs.target, pairs.alignment, pairs.vocabularies)
+    train_translator(pairs=watched, recipe=recipe, progress=False)
+    assert set(seen) == {1} and torch.get_num_threads() == 2
+
+
 def test_attention_learns_the_true_alignment_and_beats_one_vector():
     recipe = Recipe(lengths=(1, 8), pairs=4000, steps=300, lr=8e-3)
     pairs, test = training_pairs(1, recipe), mixed(150, 9, lengths=(8, 8), split="test")
