@@ -10,9 +10,10 @@ from pathlib import Path
 
 from sphinx.application import Sphinx
 
+WORDS = r"[^<]*(?:<span[^>]*>[^<]*</span>[^<]*)*"
 UNFOLD = re.compile(
-    r'(<a class="reference internal" href="[^"]*">(?P<name>[^<]*(?:<span[^>]*>[^<]*'
-    r"</span>[^<]*)*)</a><details[^>]*>)<summary>(?=<span class=\"toctree-toggle\")"
+    rf'(<a class="(?:current )?reference internal" href="[^"]*">(?P<name>{WORDS})</a>'
+    r'<details[^>]*>)<summary>(?=<span class="toctree-toggle")'
 )
 TAG = re.compile(r"<[^>]*>")
 

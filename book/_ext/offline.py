@@ -18,6 +18,12 @@ from sphinx.errors import ExtensionError
 SCRIPT = "tex-mml-chtml.js"
 SHA256 = "300480069078b5892d2363a2b65e2dfbbf30fe5c80f83edbfecf4610fd093862"
 FONTS = Path("output") / "chtml" / "fonts" / "woff-v2"
+SEARCH = re.compile(
+    r'\s*<script src="[^"]*(?:searchtools|language_data|searchindex)\.js[^"]*"></script>'
+)
+FROM_DISK = """
+if (location.protocol === "file:") DOCUMENTATION_OPTIONS.SHOW_SEARCH_SUMMARY = false;
+"""
 UNUSED = ("sphinx-thebe", "fontawesome.js", "design-tabs.js")
 TAG = re.compile(r'\s*<script[^>]*src="[^"]*scripts/fontawesome\.js[^"]*"></script>')
 HINT = re.compile(r'\s*<link rel="preload"[^>]*href="[^"]*fontawesome\.js[^"]*"\s*/?>')
@@ -61,11 +67,16 @@ def copy_mathjax(static: Path) -> None:
 
 
 def strip_pages(outdir: Path) -> str:
-    """Take the icon script out of every page; returns the text of all pages."""
+    """Take scripts that no page needs out of every page; the text of all pages.
+
+    The index of the search, which grows with the book, is for the search page alone.
+    """
     pages = []
     for file in outdir.rglob("*.html"):
         text = file.read_text("utf-8")
         clean = HINT.sub("", TAG.sub("", text))
+        if file.name != "search.html":
+            clean = SEARCH.sub("", clean)
         if clean != text:
             file.write_text(clean, "utf-8")
         pages.append(clean)
@@ -126,6 +137,12 @@ def drop_files(static: Path) -> None:
         file.unlink()
 
 
+def search_from_disk(static: Path) -> None:
+    """From disk no script may read another page, so results come without excerpts."""
+    with open(static / "documentation_options.js", "a", encoding="utf-8") as script:
+        script.write(FROM_DISK)
+
+
 def finish(app: Sphinx, error: Exception | None) -> None:
     """The steps that need the finished pages."""
     if error is not None or app.builder.format != "html":
@@ -134,6 +151,7 @@ def finish(app: Sphinx, error: Exception | None) -> None:
     static = outdir / "_static"
     copy_mathjax(static)
     drop_files(static)
+    search_from_disk(static)
     shrink_fonts(static, strip_pages(outdir))
 
 

@@ -185,4 +185,6 @@ def test_unfolding_button_is_named_after_its_page() -> None:
     end = '</a><details><summary><span class="toctree-toggle"></span></summary>'
     named = '<summary aria-label="Pages of 1. A &quot;B&quot;">'
     assert named in accessible.mend(start + end)
+    here = start.replace('"reference', '"current reference').replace("a.html", "#")
+    assert named in accessible.mend(here + end)
     assert accessible.mend("<details><summary>Hint</summary>").count("aria-label") == 0

@@ -95,41 +95,6 @@ def names() -> list[str]:
     return [name for name in found if name != "index.html"] or ["book/index.html"]
 
 
-def cards(name: str) -> bool:
-    """Reference pages are made from one form: fewer sizes tell as much."""
-    return name.startswith("book/catalog/")
-
-
-every_page = pytest.mark.parametrize("page", names())
-
-
-@every_page
-def test_page_asks_no_other_host_and_reports_no_error(
-    home: str, visit, page: str
-) -> None:
-    seen = visit(home, page)
-    assert seen.tab.evaluate(ALIVE) is None
-    seen.tab.wait_for_load_state("networkidle")
-    assert seen.foreign() == []
-    assert seen.errors == []
-
-
-@every_page
-def test_page_works_from_disk(book_html: Path, visit, page: str) -> None:
-    seen = visit(book_html.as_uri(), page)
-    assert seen.tab.evaluate(ALIVE) is None
-    assert seen.foreign() == []
-    assert seen.errors == []
-
-
-@every_page
-@pytest.mark.parametrize("width", WIDTHS)
-def test_page_does_not_scroll_sideways(home: str, visit, page: str, width: int) -> None:
-    seen = visit(home, page, width)
-    assert seen.tab.evaluate(ALIVE) is None
-    assert seen.tab.evaluate(SIDEWAYS) <= 0
-
-
 @functools.cache
 def axe() -> Axe:
     return Axe()
@@ -145,18 +110,66 @@ def violations(tab: object) -> list[str]:
     ]
 
 
-@every_page
-@pytest.mark.parametrize("theme", THEMES)
-@pytest.mark.parametrize("width", [320, 1280])
-def test_page_is_accessible(
-    home: str, visit, page: str, width: int, theme: str
-) -> None:
-    if cards(page) and (width == 320) != (theme == "dark"):
-        pytest.skip("the same form is looked at in the other two combinations")
-    seen = visit(home, page, width, theme)
-    assert seen.tab.evaluate("document.documentElement.dataset.theme") == theme
-    assert seen.tab.evaluate(ALIVE) is None
-    assert violations(seen.tab) == []
+def look(seen: Visit) -> list[str]:
+    """What is wrong with an open page, whatever its size, theme and address."""
+    dead = seen.tab.evaluate(ALIVE)
+    seen.tab.wait_for_load_state("networkidle")
+    wide = seen.tab.evaluate(SIDEWAYS)
+    faults = [f"a widget is not alive: {dead}"] if dead else []
+    faults += [f"scrolls sideways by {wide} px"] if wide > 0 else []
+    faults += [f"asks another host: {url}" for url in seen.foreign()]
+    return faults + seen.errors
+
+
+def look_closely(seen: Visit, theme: str) -> list[str]:
+    """The same, and what axe-core says of the page in its theme."""
+    faults = look(seen)
+    if seen.tab.evaluate("document.documentElement.dataset.theme") != theme:
+        faults.append(f"the page is not in its {theme} theme")
+    return faults + violations(seen.tab)
+
+
+def is_card(name: str) -> bool:
+    return name.startswith("book/catalog/")
+
+
+class TestPages:
+    """Chapters and pages of the book, in every size and theme."""
+
+    every = pytest.mark.parametrize("page", [n for n in names() if not is_card(n)])
+
+    @every
+    @pytest.mark.parametrize("theme", THEMES)
+    @pytest.mark.parametrize("width", [320, 1280])
+    def test_page_is_whole_and_accessible(
+        self, home: str, visit, page: str, width: int, theme: str
+    ) -> None:
+        assert look_closely(visit(home, page, width, theme), theme) == []
+
+    @every
+    def test_page_fits_a_phone(self, home: str, visit, page: str) -> None:
+        assert look(visit(home, page, 390)) == []
+
+    @every
+    def test_page_works_from_disk(self, book_html: Path, visit, page: str) -> None:
+        assert look(visit(book_html.as_uri(), page)) == []
+
+
+class TestCards:
+    """Reference pages come from one form, so two sizes and themes tell as much."""
+
+    every = pytest.mark.parametrize("page", [n for n in names() if is_card(n)])
+
+    @every
+    @pytest.mark.parametrize("width, theme", [(320, "dark"), (1280, "light")])
+    def test_card_is_whole_and_accessible(
+        self, home: str, visit, page: str, width: int, theme: str
+    ) -> None:
+        assert look_closely(visit(home, page, width, theme), theme) == []
+
+    @every
+    def test_card_works_from_disk(self, book_html: Path, visit, page: str) -> None:
+        assert look(visit(book_html.as_uri(), page)) == []
 
 
 def test_search_finds_a_word_from_disk(book_html: Path, visit) -> None:
