@@ -116,11 +116,13 @@ def fit(
             run.load(checkpoint)
         stream = _Stream(batches, team)
         stream.skip(run.history.steps)
+        # Not `disable=False`: that would overrule the reader's TQDM_DISABLE.
+        quiet = {"disable": True} if not progress or team.rank > 0 else {}
         bar = tqdm(
             total=steps,
             initial=run.history.steps,
             desc="training",
-            disable=not progress or team.rank > 0,
+            **quiet,
         )
         with bar:
             _loop(run, stream, loss, bar, stop, every, checkpoint)
