@@ -24,11 +24,14 @@ from pathlib import Path
 from nbformat import NotebookNode, from_dict
 from sphinx.application import Sphinx
 from sphinx.errors import ExtensionError
+from sphinx.util import logging
 
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
 
 from tools import execute  # noqa: E402
+
+logger = logging.getLogger(__name__)
 
 EMBEDDED = re.compile(r'src="data:image/png;base64,([^"]*)"')
 VIEW = "application/vnd.jupyter.widget-view+json"
@@ -117,6 +120,16 @@ def place_outputs(app: Sphinx, docname: str, page: NotebookNode) -> None:
                 data["text/html"] = move_images(app, docname, data["text/html"])
 
 
+def complain(docname: str, page: NotebookNode) -> None:
+    """Warn of what cells wrote to stderr; it is a warning, and no output of a page."""
+    for number, cell in enumerate(page.cells, 1):
+        loud = [o for o in cell.get("outputs", []) if o.get("name") == "stderr"]
+        for output in loud:
+            cell.outputs.remove(output)
+            text = "".join(output.text).strip()
+            logger.warning("cell %s warned:\n%s", number, text, location=docname)
+
+
 def slim(page: NotebookNode) -> None:
     """Take the front end out of the state of the page's widgets."""
     from attnkit.live import static_site
@@ -135,6 +148,7 @@ def present(app: Sphinx, path: Path, page: NotebookNode) -> NotebookNode:
         if os.environ.get("ATTNKIT_DRAFT"):
             return page
         raise ExtensionError(f"a chapter failed:\n{error}") from None
+    complain(app.env.docname, page)
     if app.builder.format == "html":
         place_outputs(app, app.env.docname, page)
         slim(page)

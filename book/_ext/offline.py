@@ -19,7 +19,8 @@ SCRIPT = "tex-mml-chtml.js"
 SHA256 = "300480069078b5892d2363a2b65e2dfbbf30fe5c80f83edbfecf4610fd093862"
 FONTS = Path("output") / "chtml" / "fonts" / "woff-v2"
 SEARCH = re.compile(
-    r'\s*<script src="[^"]*(?:searchtools|language_data|searchindex)\.js[^"]*"></script>'
+    r'\s*<script src="[^"]*\b(?:searchtools|language_data|searchindex)\.js[^"]*">'
+    r"</script>"
 )
 FROM_DISK = """
 if (location.protocol === "file:") DOCUMENTATION_OPTIONS.SHOW_SEARCH_SUMMARY = false;
