@@ -19,6 +19,7 @@ from typing import Any
 
 import matplotlib.pyplot as plt
 import numpy as np
+from matplotlib import patheffects
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 
@@ -253,9 +254,7 @@ def vectors(
         kind = kinds if isinstance(kinds, str) else kinds.get(name, "key")
         spot = paper.array(point, 1, f"points[{name!r}]")
         _arrow(ax, spot, COLOURS[kind], marks[kind], from_origin)
-        away = spot / max(float(np.hypot(*spot)), 1e-9) * 11
-        words = {"ha": "center", "va": "center", "fontsize": 10}
-        ax.annotate(name, spot, away, textcoords="offset points", **words)
+        _name(ax, spot, name)
         reach = max(reach, float(np.abs(spot).max()))
     for line in (ax.axhline, ax.axvline):
         line(0, color=palette.EDGE, lw=1, zorder=0)
@@ -322,6 +321,18 @@ def _arrow(
     if from_origin:
         line = {"arrowstyle": "-|>", "color": colour, "lw": 1.6, "shrinkA": 0}
         ax.annotate("", spot, (0, 0), arrowprops=line)
+
+
+def _name(ax: Axes, spot: np.ndarray, name: str) -> None:
+    """The name beyond the tip, as far out as the arrow points, clear of its marker."""
+    way = spot / np.hypot(*spot) if np.any(spot) else np.array([0.0, 1.0])
+    sides = [int(np.sign(part)) if abs(part) > 0.38 else 0 for part in way]
+    halo = patheffects.withStroke(linewidth=3, foreground=palette.PAPER)
+    ax.annotate(
+        name, spot, 8 * way, textcoords="offset points", fontsize=10,
+        path_effects=[halo], ha=("center", "left", "right")[sides[0]],
+        va=("center", "bottom", "top")[sides[1]],
+    )  # fmt: skip
 
 
 def _key(kind: str, mark: str) -> Line2D:

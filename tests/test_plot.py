@@ -244,6 +244,18 @@ def test_vectors_keep_their_meaning() -> None:
     assert [t.get_text() for t in ax.get_legend().get_texts()] == ["query", "key"]
 
 
+def test_names_of_vectors_stand_clear_of_their_markers() -> None:
+    turns = np.arange(0, 360, 15)
+    tips = [[2 * np.cos(t), 2 * np.sin(t)] for t in np.deg2rad(turns)]
+    ax = plot.vectors({f"vector {t}": p for t, p in zip(turns, tips, strict=True)})
+    ax.figure.canvas.draw()
+    names = [x for x in ax.texts if x.get_text()]
+    assert len(names) == len(tips)
+    for name, tip in zip(names, tips, strict=True):
+        box = name.get_window_extent().padded(3 * ax.figure.dpi / 72)
+        assert not box.contains(*ax.transData.transform(tip)), name.get_text()
+
+
 @pytest.mark.parametrize(
     ("draw", "name"),
     [
