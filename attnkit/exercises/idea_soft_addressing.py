@@ -20,6 +20,8 @@ from attnkit.exercises.idea_soft_addressing_steps import (
 def temperature_for(scores: Tensor, wanted: float) -> float:
     """The temperature at which the largest weight is `wanted`.
 
+    It lies between 1e-4 and 1e4.
+
     Args:
         scores: (M,) with one largest score.
         wanted: a weight above 1 / M and below 1.
@@ -58,9 +60,9 @@ def _temperature_by_inverse(scores: Tensor, wanted: float) -> float:
 def _temperature_by_grid(scores: Tensor, wanted: float) -> Tensor:
     low, high = -9.0, 9.0
     for _ in range(8):
-        taus = torch.linspace(low, high, 101, dtype=torch.float64).exp()
-        top = (scores.double() / taus[:, None]).softmax(-1).amax(-1)
-        best = taus[(top - wanted).abs().argmin()].log().item()
+        warm = torch.linspace(low, high, 101, dtype=torch.float64).exp()
+        top = (scores.double() / warm[:, None]).softmax(-1).amax(-1)
+        best = warm[(top - wanted).abs().argmin()].log().item()
         reach = (high - low) / 50
         low, high = best - reach, best + reach
     return torch.tensor(best).exp()
@@ -77,7 +79,7 @@ TEMPERATURE = Exercise(
     title="How cold must it be?",
     minutes=15,
     dots=3,
-    learn="the temperature sets the largest weight, and only a search finds it",
+    learn="the temperature sets the largest weight, and a search finds it",
     reference=temperature_for,
     inputs=_temperature_inputs,
     alternatives=[_temperature_by_inverse, _temperature_by_grid],
@@ -85,7 +87,7 @@ TEMPERATURE = Exercise(
     mistakes=[
         (
             lambda scores, wanted: 1 / temperature_for(scores, wanted),
-            "This is one over the temperature. Scores are *divided* by tau.",
+            "This is one over the temperature. Scores are *divided* by it.",
         ),
         (
             lambda scores, wanted: 1e-4,
@@ -104,6 +106,11 @@ TEMPERATURE = Exercise(
         (
             lambda scores, wanted: _two(scores, wanted, len(scores) - 1),
             "This formula is right if all other scores are equal. Here they differ.",
+        ),
+        (
+            lambda scores, wanted: 1 / math.log(9 * (len(scores) - 1)),
+            "This is the formula for a lead of 1 and a weight of 0.9. Here leads and "
+            "weights differ.",
         ),
     ],
     hints=[
@@ -179,6 +186,12 @@ SLOPES = Exercise(
             "time: their values count too.",
         ),
         (
+            lambda scores, value: (
+                scores.softmax(-1)[:, None] * (value + scores.softmax(-1) @ value)
+            ),
+            "You add the context. The other keys *lose* what key j gains.",
+        ),
+        (
             lambda scores, value: -slopes(scores, value),
             "The sign is turned: a higher score pulls the context towards its value.",
         ),
@@ -208,14 +221,14 @@ SLOPES = Exercise(
 
 
 def merge(ask: Tensor, label: Tensor) -> Tensor:
-    """One matrix M that scores like two projections and a scaled dot.
+    """One matrix W that scores like two projections and a scaled dot.
 
     Args:
         ask: (d, d_q), the weight of `nn.Linear(d_q, d)` for queries.
         label: (d, d_k), the weight of `nn.Linear(d_k, d)` for keys.
 
     Returns:
-        M (d_q, d_k): q·(M k) = (ask q)·(label k) / √d for all q, k.
+        W (d_q, d_k): q·(W k) = (ask q)·(label k) / √d for all q, k.
     """
     return ask.mT @ label / len(ask) ** 0.5
 
@@ -254,6 +267,10 @@ MERGE = Exercise(
         (
             lambda ask, label: ask.mT @ label / ask.shape[1] ** 0.5,
             "d is the width *after* the projection, where the dot product is taken.",
+        ),
+        (
+            lambda ask, label: ask.mT @ label / label.shape[1] ** 0.5,
+            "d is the width after the projection, not that of the key before it.",
         ),
         (
             lambda ask, label: label.mT @ ask / len(ask) ** 0.5,

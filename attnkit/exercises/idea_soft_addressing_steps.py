@@ -88,6 +88,11 @@ SOFTMAX = Exercise(
             "weights: take the exponential first.",
         ),
         (
+            lambda scores: (scores / scores.amax(-1, keepdim=True)).softmax(-1),
+            "You divide by the largest score, and that changes the weights. Subtract "
+            "it: only differences count.",
+        ),
+        (
             lambda scores: torch.log_softmax(scores, -1),
             "These are the logarithms of the weights.",
         ),
@@ -110,7 +115,7 @@ def near_mean(
     query: Tensor,
     key: Tensor,
     value: Tensor,
-    tau: float,
+    temperature: float,
 ) -> Tensor:
     """Average the values, those with near keys more.
 
@@ -118,32 +123,32 @@ def near_mean(
         query: (N, d) new places.
         key: (M, d) known places.
         value: (M, d_v) what was measured there.
-        tau: temperature; the score is -|q - k|² / (2 tau).
+        temperature: T; divides the scores, which are -|q - k|² / 2.
 
     Returns:
         Context (N, d_v).
     """
     apart = query[:, None] - key  # (N, M, d)
-    scores = -apart.square().sum(-1) / (2 * tau)  # (N, M)
-    return scores.softmax(dim=-1) @ value
+    scores = -apart.square().sum(-1) / 2  # (N, M)
+    return (scores / temperature).softmax(dim=-1) @ value
 
 
 def _near_mean_inputs(generator: Generator) -> Iterator[tuple]:
     sizes = ((3, 5, 2, 1, 0.5), (1, 4, 1, 3, 0.1), (4, 4, 3, 2, 2.0), (1, 1, 1, 1, 1.0))
-    for n, m, d, width, tau in (*sizes, (30, 50, 4, 3, 0.7)):
-        yield (*draw(generator, (n, d), (m, d), (m, width)), tau)
+    for n, m, d, width, warm in (*sizes, (30, 50, 4, 3, 0.7)):
+        yield (*draw(generator, (n, d), (m, d), (m, width)), warm)
 
 
-def _near_mean_by_products(q: Tensor, k: Tensor, v: Tensor, tau: float) -> Tensor:
+def _near_mean_by_products(q: Tensor, k: Tensor, v: Tensor, warm: float) -> Tensor:
     scores = q @ k.mT - k.square().sum(-1) / 2
-    return torch.softmax(scores / tau, -1) @ v
+    return torch.softmax(scores / warm, -1) @ v
 
 
-def _near_mean_by_loop(query: Tensor, key: Tensor, v: Tensor, tau: float) -> Tensor:
+def _near_mean_by_loop(query: Tensor, key: Tensor, v: Tensor, warm: float) -> Tensor:
     rows = []
     for q in query:
-        weights = torch.stack([-((q - k) ** 2).sum() / 2 for k in key]) / tau
-        rows.append((weights.softmax(0)[:, None] * v).sum(0))
+        scores = torch.stack([-((q - k) ** 2).sum() / 2 for k in key])
+        rows.append(((scores / warm).softmax(0)[:, None] * v).sum(0))
     return torch.stack(rows)
 
 
@@ -159,29 +164,34 @@ NEAR_MEAN = Exercise(
     tolerance=1e-4,
     mistakes=[
         (
-            lambda q, k, v, tau: (torch.cdist(q, k) ** 2 / (2 * tau)).softmax(-1) @ v,
+            lambda q, k, v, t: (torch.cdist(q, k) ** 2 / (2 * t)).softmax(-1) @ v,
             "Far keys get the most: the score needs its minus sign.",
         ),
         (
-            lambda q, k, v, tau: (-torch.cdist(q, k) / (2 * tau)).softmax(-1) @ v,
+            lambda q, k, v, t: (-torch.cdist(q, k) / (2 * t)).softmax(-1) @ v,
             "You use the distance. The score is made from its square.",
         ),
         (
-            lambda q, k, v, tau: (-(torch.cdist(q, k) ** 2) / tau).softmax(-1) @ v,
-            "A factor of two is missing: the score divides by 2 tau.",
+            lambda q, k, v, t: (-(torch.cdist(q, k) ** 2) / t).softmax(-1) @ v,
+            "A factor of two is missing: the score is *half* the squared distance.",
         ),
         (
             lambda q, k, v, t: (
                 (-(torch.cdist(q, k) ** 2) / (2 * t * t)).softmax(-1) @ v
             ),
-            "You square tau. It is a temperature here, not the width of a bell curve.",
+            "You square the temperature. It is no width of a bell curve.",
         ),
         (
-            lambda q, k, v, tau: (-(torch.cdist(q, k) ** 2) / (2 * tau)).softmax(0) @ v,
+            lambda q, k, v, t: (-(torch.cdist(q, k) ** 2) / 2 * t).softmax(-1) @ v,
+            "You multiply by the temperature: `/ 2 * temperature` divides by 2 alone. "
+            "Divide by both.",
+        ),
+        (
+            lambda q, k, v, t: (-(torch.cdist(q, k) ** 2) / (2 * t)).softmax(0) @ v,
             "Your weights add up to one over the queries, not over the keys.",
         ),
         (
-            lambda q, k, v, tau: (q @ k.mT / tau).softmax(-1) @ v,
+            lambda q, k, v, t: (q @ k.mT / t).softmax(-1) @ v,
             "This is the dot product. Near and far need the distance.",
         ),
     ],
@@ -189,8 +199,8 @@ NEAR_MEAN = Exercise(
         "Only step 1 is new. Normalize and aggregate as in the matrix form.",
         "`query[:, None] - key` subtracts every key from every query at once: its "
         "shape is (N, M, d).",
-        "Square it, add up over the last axis, put a minus before it, and divide by "
-        "`2 * tau`. That is the whole score.",
+        "Square it, add up over the last axis, halve it, and put a minus before it. "
+        "That is the whole score; divide it by the temperature before the softmax.",
     ],
 )
 
@@ -205,6 +215,8 @@ def masked_look_up(
     mask: Tensor,
 ) -> Tensor:
     """Soft lookup among the keys that each query may see.
+
+    The score is the plain dot product.
 
     Args:
         query: (N, d).
@@ -286,6 +298,16 @@ MASKED = Exercise(
         (
             lambda q, k, v, mask: (q @ k.mT).softmax(-1) @ v,
             "You do not use the mask.",
+        ),
+        (
+            lambda q, k, v, mask: (
+                (q @ k.mT / q.shape[-1] ** 0.5)
+                .masked_fill(~mask, -torch.inf)
+                .softmax(-1)
+                .nan_to_num()
+                @ v
+            ),
+            "You divide the dot product by √d. Here the score is the plain product.",
         ),
     ],
     hints=[
