@@ -65,16 +65,12 @@ def heatmap(
     paper.label_axis(ax.xaxis, columns, grid.shape[1], "columns")
     paper.label_axis(ax.yaxis, rows, grid.shape[0], "rows")
     paper.cell_edges(ax, grid.shape)
-    shown = np.ones(grid.shape, bool)
-    if mask is not None:
-        shown = np.broadcast_to(paper.array(mask, 2, "mask").astype(bool), grid.shape)
-        paper.cross_out(ax, ~shown)
+    shown = _allowed(ax, mask, grid.shape)
     if values:
         paper.write_values(ax, grid, shown, image)
     if bar:
-        ax.figure.colorbar(image, ax=ax, shrink=0.8, pad=0.02).outline.set_visible(
-            False
-        )
+        scale = ax.figure.colorbar(image, ax=ax, shrink=0.8, pad=0.02)
+        scale.outline.set_visible(False)
     ax.set(xlabel=column_title, ylabel=row_title)
     return paper.titled(ax, title)
 
@@ -95,8 +91,9 @@ def alignment(
         truth: for each target symbol, the source positions that it truly comes from;
             they are ringed.
     """
+    rows, columns = ([literal(word) for word in words] for words in (target, source))
     ax = heatmap(
-        weights, target, source, ax=ax, title=title,
+        weights, rows, columns, ax=ax, title=title,
         row_title="written", column_title="source",
     )  # fmt: skip
     ax.xaxis.set_label_position("top")
@@ -105,13 +102,10 @@ def alignment(
     places = [(s, t) for t, ones in enumerate(truth or []) for s in ones]
     if places:
         x, y = zip(*places, strict=True)
-        ax.scatter(
-            x, y, s=70, facecolors="none", edgecolors=palette.PAPER, linewidths=3
-        )
-        ring = ax.scatter(
-            x, y, s=70, facecolors="none", edgecolors=COLOURS["key"], linewidths=1.6
-        )
-        ring.set_label("true source")
+        ring = {"s": 70, "facecolors": "none"}
+        ax.scatter(x, y, edgecolors=palette.PAPER, linewidths=3, **ring)
+        ring |= {"edgecolors": COLOURS["key"], "label": "true source"}
+        ax.scatter(x, y, linewidths=1.6, **ring)
         ax.legend(loc="upper left", bbox_to_anchor=(1.0, 1.0), handletextpad=0.2)
     return ax
 
@@ -139,16 +133,10 @@ def bars(
     series = dict(values) if several else {"": values}
     spread = dict(error) if isinstance(error, Mapping) else {"": error}
     ax = ax or paper.new((paper.WIDTH, 2.8))
-    width = 0.8 / len(series)
     for place, (name, heights) in enumerate(series.items()):
         tall = paper.array(heights, 1, "values")
-        x = np.arange(len(tall)) + (place - (len(series) - 1) / 2) * width
-        drawn = ax.bar(
-            x, tall, width * 0.94, label=name or None, edgecolor=palette.PAPER,
-            color=COLOURS[palette.SERIES[place % 7] if several else colour],
-            hatch=palette.HATCHES[place % 7] if several else "",
-            yerr=_optional(spread.get(name)), capsize=3, ecolor=palette.INK,
-        )  # fmt: skip
+        kind = palette.SERIES[place % 7] if several else colour
+        drawn = _bars(ax, tall, place, len(series), name, kind, spread.get(name))
         if numbers:
             ax.bar_label(drawn, fmt=paper.figures, fontsize=9, padding=2)
     paper.label_axis(ax.xaxis, labels, len(tall), "labels")
@@ -186,7 +174,7 @@ def links(
     for places, words, y in ((top, source, 1.0), (low, target, 0.0)):
         for x, word in zip(places, words, strict=True):
             side = {"va": "bottom" if y else "top", "ha": "center"}
-            ax.text(x, y + (0.07 if y else -0.07), word, fontsize=11, **side)
+            ax.text(x, y + (0.07 if y else -0.07), literal(word), fontsize=11, **side)
     ax.set(xlim=(0, 1), ylim=(-0.3, 1.3))
     ax.axis("off")
     return paper.titled(ax, title)
@@ -274,8 +262,29 @@ def panels(rows: int = 1, columns: int = 2, *, height: float = 2.8) -> tuple:
 # --------------------------------------------------------------------- details
 
 
-def _optional(value: Any) -> np.ndarray | None:
-    return None if value is None else paper.array(value, 1, "error")
+def literal(word: Any) -> str:
+    """A word of data: a `$` in it begins no formula."""
+    return str(word).replace("$", r"\$")
+
+
+def _allowed(ax: Axes, mask: Any, shape: tuple[int, ...]) -> np.ndarray:
+    """Where attending is allowed; the rest is crossed out."""
+    if mask is None:
+        return np.ones(shape, bool)
+    shown = np.broadcast_to(paper.array(mask, 2, "mask").astype(bool), shape)
+    paper.cross_out(ax, ~shown)
+    return shown
+
+
+def _bars(ax, tall, place, count, name, kind, error) -> Any:
+    """One series, in its place among `count` that stand side by side."""
+    width = 0.8 / count
+    return ax.bar(
+        np.arange(len(tall)) + (place - (count - 1) / 2) * width, tall, width * 0.94,
+        label=name or None, color=COLOURS[kind], edgecolor=palette.PAPER,
+        hatch=palette.HATCHES[place % 7] if name else "", ecolor=palette.INK,
+        yerr=None if error is None else paper.array(error, 1, "error"), capsize=3,
+    )  # fmt: skip
 
 
 def _spread(

@@ -2,6 +2,7 @@
 
 import base64
 import importlib.util
+import inspect
 import io
 import json
 import re
@@ -335,3 +336,17 @@ def test_chapters_show_figures_with_words(path: Path) -> None:
     cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
     code = ["".join(c["source"]) for c in cells if c["cell_type"] == "code"]
     assert not [x for x in code if "plt.show()" in x], "plot.show takes words along"
+
+
+def test_words_are_no_formulas_but_titles_may_be() -> None:
+    words, even = ["$y_$", "a$b", "$$"], np.full((3, 3), 0.25)
+    ax = plot.alignment(words, words, even, title="$W^q$")
+    ax.figure.canvas.draw()
+    assert [x.get_text().replace(r"\$", "$") for x in ax.get_xticklabels()] == words
+    plot.links(words, words, even).figure.canvas.draw()
+
+
+def test_no_drawing_is_longer_than_a_screen() -> None:
+    drawings = [getattr(plot, name) for name in plot.__all__]
+    drawings = [x for x in drawings if inspect.isfunction(x)]
+    assert max(len(inspect.getsourcelines(x)[0]) for x in drawings) <= 40
