@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from attnkit.attend import Additive, General, cosine, dot, scaled_dot, softmax
+from attnkit.live.checks import as_number, as_whole
 from attnkit.live.widget import LiveWidget
 
 SCORES = ("dot", "scaled dot", "cosine", "general", "additive")
@@ -35,16 +36,22 @@ def draw_scores(seeds: int = 20, keys: int = 8, seed: int = 1) -> Tensor:
     Args:
         seeds: number of draws per width.
         keys: number of keys.
-        seed: of the generator.
+        seed: of the generator; torch's own random state is left alone.
 
     Returns:
         (5, 10, seeds, keys) for `SCORES` and `DIMENSIONS`, rounded to `STEP`.
+
+    Raises:
+        ValueError: no draws, no keys, or a seed that is no whole number.
     """
-    generator = torch.Generator().manual_seed(seed)
-    rows = [
-        torch.stack([_one_draw(d, keys, generator) for _ in range(seeds)], 1)
-        for d in DIMENSIONS
-    ]  # (5, seeds, keys) each
+    as_whole("seeds", seeds, 1)
+    as_whole("keys", keys, 1)
+    generator = torch.Generator().manual_seed(as_whole("seed", seed, 0))
+    with torch.random.fork_rng(devices=[]):  # modules draw before they are filled
+        rows = [
+            torch.stack([_one_draw(d, keys, generator) for _ in range(seeds)], 1)
+            for d in DIMENSIONS
+        ]  # (5, seeds, keys) each
     return (torch.stack(rows, 1) / STEP).round() * STEP
 
 
@@ -72,9 +79,13 @@ class ScoreLab(LiveWidget):
         caption, alt, slug: see `LiveWidget`.
 
     Raises:
-        ValueError: the width or the temperature does not fit.
+        ValueError: the width, the temperature or the number of draws does not fit.
     """
 
+    template: ClassVar[str] = (
+        "from attnkit.live import ScoreLab\n\nlab = {made}\n"
+        "lab.state = {state}\nprint(lab.forward())\nlab"
+    )
     CAPTION: ClassVar[str] = (
         "At width 64 the plain dot product gives nearly all attention to one key; "
         "divided by √d, the same query and keys share it. Move the width: the entropy "
@@ -94,23 +105,25 @@ class ScoreLab(LiveWidget):
         alt: str | None = None,
         **traits: Any,
     ) -> None:
-        if dimension not in DIMENSIONS:
-            raise ValueError(
-                f"dimension: expected one of {DIMENSIONS}, got {dimension!r}"
-            )
-        if not 0.1 <= temperature <= 100:
-            raise ValueError(f"temperature: expected 0.1 to 100, got {temperature}")
+        _check_width(dimension)
+        temperature = as_number("temperature", temperature, 0.1, 100)
         self.drawn = draw_scores(seeds, seed=seed)
         data = {"names": SCORES, "formulas": FORMULAS, "dimensions": DIMENSIONS}
         data |= {"shape": list(self.drawn.shape), "scores": _pack(self.drawn)}
-        state = {"dimension": dimension, "temperature": float(temperature)}
+        state = {"dimension": dimension, "temperature": temperature}
         state |= {"score": 0, "seed": self._typical(dimension)}
         state |= {"guess": "", "revealed": False}
         traits.setdefault("kind", "score_lab")
-        traits.setdefault("python", _LAB)
         data["question"] = 256
         super().__init__(data, state, caption=caption or self.CAPTION, **traits)
         self.alt = alt or self._say()
+
+    def check_state(self, state: dict[str, Any]) -> None:
+        """A width, draw and score that there are, and a temperature in its limits."""
+        _check_width(state["dimension"])
+        as_number("temperature", state["temperature"], 0.1, 100)
+        as_whole("seed", state["seed"], 0, self.drawn.shape[2] - 1)
+        as_whole("score", state["score"], 0, len(SCORES) - 1)
 
     def forward(self) -> dict[str, Tensor]:
         """The numbers that the page shows.
@@ -163,12 +176,9 @@ class ScoreLab(LiveWidget):
         return ax.figure
 
 
-_LAB = """from attnkit.live import ScoreLab
-
-lab = ScoreLab()
-lab.state = {state}
-print(lab.forward())
-lab"""
+def _check_width(dimension: Any) -> None:
+    if dimension not in DIMENSIONS:
+        raise ValueError(f"dimension: expected one of {DIMENSIONS}, got {dimension!r}")
 
 
 def _jacobian(weights: Tensor) -> Tensor:

@@ -31,7 +31,14 @@ import torch
 from torch import nn
 
 from attnkit.live.ops import SUPPORTED
-from attnkit.live.writer import Book, Entry, Writer, live_nodes, op_name
+from attnkit.live.writer import (
+    Book,
+    Entry,
+    Unpackable,
+    Writer,
+    live_nodes,
+    op_name,
+)
 
 FORMAT = "attnkit-graph/1"
 PRECISIONS = {"float32": torch.float32, "float16": torch.float16}
@@ -53,8 +60,10 @@ def pack(entries: Mapping[str, Entry], precision: str = "float32") -> dict[str, 
         A dict that JSON can hold; see the module's text for the format.
 
     Raises:
-        ValueError: an operation that the page cannot compute (all of them are
-            listed), a module that changes its own buffers, an unknown precision.
+        Unpackable: a `ValueError`: `torch.export` cannot write a module down, the page
+            cannot compute an operation (all of them are listed) or hold a number, or
+            a module changes its own buffers.
+        ValueError: an unknown precision.
     """
     if precision not in PRECISIONS:
         known = " or ".join(PRECISIONS)
@@ -80,11 +89,12 @@ def rounded(module: nn.Module) -> nn.Module:
     """A copy of `module` with weights as the page has them under `"float16"`.
 
     Returns:
-        A module of float32 weights, each rounded to the nearest float16.
+        A module of the same types, each weight rounded to the nearest float16; float64
+        weights stay as they are, in the page too.
     """
     twin = copy.deepcopy(module)
     for tensor in (*twin.parameters(), *twin.buffers()):
-        if tensor.is_floating_point():
+        if tensor.is_floating_point() and tensor.dtype != torch.float64:
             tensor.data = tensor.data.to(torch.float16).to(tensor.dtype)
     return twin
 
@@ -102,12 +112,17 @@ def _export(
         program = torch.export.export(
             module, tuple(args), dict(kwargs), dynamic_shapes=dynamic, strict=False
         )
+        program = program.run_decompositions()
+    except RuntimeError as error:
+        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        raise Unpackable(
+            f"entries[{name!r}]: torch.export cannot write it down: {reason}"
+        ) from error
     finally:
         module.train(training)
-    program = program.run_decompositions()
     changed = sorted(program.graph_signature.buffers_to_mutate.values())
     if changed:
-        raise ValueError(f"entries[{name!r}]: the module changes its buffers {changed}")
+        raise Unpackable(f"entries[{name!r}]: the module changes its buffers {changed}")
     return program
 
 
@@ -124,7 +139,7 @@ def _check(programs: Mapping[str, torch.export.ExportedProgram]) -> None:
             f"{op} (in {', '.join(sorted(where))})"
             for op, where in sorted(missing.items())
         )
-        raise ValueError(f"entries: the page cannot compute {what}")
+        raise Unpackable(f"entries: the page cannot compute {what}")
 
 
 def listing(packed: Mapping[str, Any], entry: str) -> list[str]:

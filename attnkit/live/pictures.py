@@ -44,7 +44,9 @@ def blend(ax, data, values, weights, output) -> None:
 def plane(ax, title: str, reach: float, words: dict[str, list[str]]) -> None:
     """An empty plane with words at the ends of its axes."""
     from attnkit.palette import EDGE, SOFT
+    from attnkit.plot import literal
 
+    x, y = ([literal(word) for word in words[axis]] for axis in "xy")
     ax.set(xlim=(-reach, reach), ylim=(-reach, reach), xticks=[], yticks=[])
     ax.set_title(title)
     ax.set_aspect("equal")
@@ -52,8 +54,8 @@ def plane(ax, title: str, reach: float, words: dict[str, list[str]]) -> None:
         side.set(visible=True, color=EDGE)
     ax.axhline(0, color=EDGE, lw=0.8, zorder=0)
     ax.axvline(0, color=EDGE, lw=0.8, zorder=0)
-    ax.set_xlabel(f"{words['x'][0]}  ←   →  {words['x'][1]}", color=SOFT)
-    ax.set_ylabel(f"{words['y'][0]}  ←   →  {words['y'][1]}", color=SOFT)
+    ax.set_xlabel("  ←   →  ".join(x), color=SOFT)
+    ax.set_ylabel("  ←   →  ".join(y), color=SOFT)
 
 
 def arrow(ax, place: Point, kind: str, width: float) -> None:
@@ -65,6 +67,7 @@ def arrow(ax, place: Point, kind: str, width: float) -> None:
 def mark(ax, place: Point, kind: str, shape: str, name: str) -> None:
     """A mark with its name, kept inside the plane."""
     from attnkit.palette import COLOURS, INK, PAPER
+    from attnkit.plot import literal
 
     size = 150 if shape == "*" else 60
     ax.scatter(
@@ -73,7 +76,7 @@ def mark(ax, place: Point, kind: str, shape: str, name: str) -> None:
     right = kind == "output" or place[0] > 0.5 * ax.get_xlim()[1]
     above = kind != "output" and place[1] > 0.25 * ax.get_ylim()[1]
     text = ax.annotate(
-        name, place, (6 if right else -4, 7 if above else -15), zorder=4,
+        literal(name), place, (6 if right else -4, 7 if above else -15), zorder=4,
         textcoords="offset points", ha="right" if right else "left", fontsize=8.5,
         color=COLOURS[kind] if kind in ("query", "output") else INK,
     )  # fmt: skip
@@ -83,12 +86,13 @@ def mark(ax, place: Point, kind: str, shape: str, name: str) -> None:
 def share(ax, names: Sequence[str], weights: Sequence[float]) -> None:
     """The weights as lying bars with their names above them."""
     from attnkit.palette import COLOURS, RAMP
+    from attnkit.plot import literal
 
     places = range(len(names))
     ax.barh(places, [1] * len(names), 0.34, color=RAMP[0])
     ax.barh(places, weights, 0.34, color=COLOURS["weight"])
     for i, (name, weight) in enumerate(zip(names, weights, strict=True)):
-        ax.text(0, i - 0.28, name, va="bottom", fontsize=9)
+        ax.text(0, i - 0.28, literal(name), va="bottom", fontsize=9)
         ax.text(1, i - 0.28, f"{weight:.2f}", va="bottom", ha="right", fontsize=9)
     ax.set(xlim=(0, 1), ylim=(len(names) - 0.4, -0.75), title="2  Normalize")
     ax.axis("off")

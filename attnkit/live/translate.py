@@ -12,14 +12,17 @@ import warnings
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
-import torch
 from torch import Tensor, nn
 
 from attnkit.data import BOS, EOS, PAD, UNK
-from attnkit.live.pack import pack, rounded
+from attnkit.live.checks import as_number, as_whole
+from attnkit.live.decode import decode
+from attnkit.live.pack import FORMAT, PRECISIONS, Unpackable, pack, rounded
 from attnkit.live.widget import LiveWidget
 
-FORBIDDEN = [PAD, BOS]
+SPLITS = ("characters", "words")
+SEARCHES = ("greedy", "beam")
+ENTRIES = {"encode", "step"}
 
 
 class TypeToAlign(LiveWidget):
@@ -45,9 +48,19 @@ class TypeToAlign(LiveWidget):
         caption, alt, slug: see `LiveWidget`.
 
     Raises:
-        ValueError: an empty text, a limit below 1, or an unknown split or search.
+        ValueError: an empty text, a limit below 1, an unknown split, search or
+            precision, or entries without "encode" and "step".
     """
 
+    template: ClassVar[str] = (
+        "# model, pairs and known stand for those of this chapter\n"
+        "from attnkit.live import TypeToAlign\n\nwidget = {made}\n"
+        'widget.state = {state}\nprint(widget.forward()["output"])\nwidget'
+    )
+    spoken: ClassVar[dict[str, str]] = {
+        "model": "model", "vocabularies": "pairs.vocabularies", "examples": "known",
+        "entries": "",
+    }  # fmt: skip
     CAPTION: ClassVar[str] = (
         "Every output symbol reads the source characters that it translates. English "
         "puts the month first, Chinese the year, so the arcs cross. Drag the ring in "
@@ -76,7 +89,9 @@ class TypeToAlign(LiveWidget):
         alt: str | None = None,
         **traits: Any,
     ) -> None:
-        _check(text, split, search, max_source, max_steps, beam_size)
+        limits = {"max_source": max_source, "max_steps": max_steps}
+        _check(text, split, search, precision, {**limits, "beam_size": beam_size})
+        length_penalty = as_number("length_penalty", length_penalty)
         self.model = _kept(model, precision)
         self.vocabularies = vocabularies
         data = _packed(self.model, entries, max_source, precision)
@@ -92,9 +107,16 @@ class TypeToAlign(LiveWidget):
         }
         state = {"text": text, "search": search, "step": 0, "forced": {}}
         state |= {"guess": "", "revealed": False}
-        traits = {"kind": "type_to_align", "python": _PYTHON, **traits}
+        traits = {"kind": "type_to_align", **traits}
         super().__init__(data, state, caption=caption or self.CAPTION, **traits)
         self.alt = alt or self._say()
+
+    def check_state(self, state: dict[str, Any]) -> None:
+        """A search that there is, and a step that can be."""
+        if state["search"] not in SEARCHES:
+            wanted = " or ".join(SEARCHES)
+            raise ValueError(f"search: expected {wanted}, got {state['search']!r}")
+        as_whole("step", state["step"], 0)
 
     # ---- the same numbers from torch -------------------------------------------------
 
@@ -126,43 +148,16 @@ class TypeToAlign(LiveWidget):
         words = text.split() if self.data["split"] == "words" else "".join(text.split())
         return list(words)[: self.data["max_source"]]
 
-    @torch.no_grad()
     def _decode(
         self, symbols: Sequence[str], search: str, forced: Mapping[str, Any]
     ) -> dict[str, Tensor]:
         ids = self.vocabularies[0].encode(list(symbols), warn=False)
-        state, memory = self.model.encode(torch.tensor([ids]))
-        rows = {
-            int(t): torch.tensor([row], dtype=torch.float32)
-            for t, row in forced.items()
-        }
-        size = self.data["beam_size"] if search == "beam" else 1
-        beams = [_Beginning(state=state)]
-        for t in range(self.data["max_steps"]):
-            grown = [
-                new
-                for old in beams
-                for new in self._grow(old, memory, rows.get(t), size)
-            ]
-            beams = sorted(grown, key=self._rank, reverse=True)[:size]
-            if all(beam.ended for beam in beams):
-                break
-        return max(beams, key=self._rank).arrays()
-
-    def _rank(self, beam: _Beginning) -> float:
-        return beam.score / len(beam.tokens) ** self.data["length_penalty"]
-
-    def _grow(self, old, memory, row, size) -> list[_Beginning]:
-        """The `size` best ways to go on from one beginning; more could never stay."""
-        if old.ended:
-            return [old]
-        last = torch.tensor([old.tokens[-1] if old.tokens else BOS])
-        logits, state, weights = self.model.step(last, old.state, memory, row)
-        logs = torch.log_softmax(logits[0].float(), -1)
-        logs[FORBIDDEN] = -torch.inf
-        best = logs.topk(min(size, len(logs) - len(FORBIDDEN)))
-        pairs = zip(best.values.tolist(), best.indices.tolist(), strict=True)
-        return [old.next(x, i, state, logits[0], weights[0]) for x, i in pairs]
+        return decode(
+            self.model, ids, {int(t): row for t, row in forced.items()},
+            max_steps=self.data["max_steps"],
+            beam_size=self.data["beam_size"] if search == "beam" else 1,
+            length_penalty=self.data["length_penalty"],
+        )  # fmt: skip
 
     # ---- the static picture ----------------------------------------------------------
 
@@ -190,53 +185,20 @@ class TypeToAlign(LiveWidget):
         return plot.alignment(out["source"], out["output"], weights, truth).figure
 
 
-class _Beginning:
-    """What has been written so far, with the numbers of each step."""
-
-    def __init__(self, tokens=(), score=0.0, state=None, logits=(), weights=()):
-        self.tokens, self.score, self.state = tuple(tokens), score, state
-        self.logits, self.weights = tuple(logits), tuple(weights)
-
-    @property
-    def ended(self) -> bool:
-        return self.tokens[-1:] == (EOS,)
-
-    def next(self, log_prob, token, state, logits, weights) -> _Beginning:
-        return _Beginning(
-            (*self.tokens, token), self.score + log_prob, state,
-            (*self.logits, logits), (*self.weights, weights),
-        )  # fmt: skip
-
-    def arrays(self) -> dict[str, Tensor]:
-        return {
-            "tokens": torch.tensor(self.tokens),
-            "weights": torch.stack(self.weights),
-            "logits": torch.stack(self.logits),
-        }
-
-
-_PYTHON = """# model and vocabularies are those of this chapter
-from attnkit.live import TypeToAlign
-
-widget = TypeToAlign(model, pairs.vocabularies, text="2")
-widget.state = {state}
-print(widget.forward()["output"])
-widget"""
-
-
-def _check(text, split, search, max_source, max_steps, beam_size) -> None:
+def _check(
+    text: str, split: str, search: str, precision: str, limits: Mapping[str, int]
+) -> None:
     if not isinstance(text, str) or not text.strip():
         raise ValueError(f"text: expected at least one symbol, got {text!r}")
     for name, value, known in (
-        ("split", split, ("characters", "words")),
-        ("search", search, ("greedy", "beam")),
+        ("split", split, SPLITS),
+        ("search", search, SEARCHES),
+        ("precision", precision, PRECISIONS),
     ):
         if value not in known:
             raise ValueError(f"{name}: expected {' or '.join(known)}, got {value!r}")
-    limits = {"max_source": max_source, "max_steps": max_steps, "beam_size": beam_size}
     for name, value in limits.items():
-        if value < 1:
-            raise ValueError(f"{name}: expected at least 1, got {value}")
+        as_whole(name, value, 1)
 
 
 def _kept(model: nn.Module, precision: str) -> nn.Module:
@@ -248,20 +210,35 @@ def _packed(
     model: nn.Module, entries: Mapping[str, Any] | None, size: int, precision: str
 ) -> dict[str, Any]:
     """The model for the page, or None and the reason why Python has to compute."""
-    if entries and "format" in entries:
-        return {"model": dict(entries), "reason": ""}
     try:
         if entries is None:
-            family = type(model).__module__.rpartition(".")[0]
-            page = importlib.import_module(f"{family}.page")
-            entries = page.page_entries(model, size)
+            entries = _entries(model, size)
+        ready = "format" in entries
+        found = entries.get("entries", {}) if ready else entries
+        if not found.keys() >= ENTRIES or (ready and entries["format"] != FORMAT):
+            raise ValueError(f"entries: expected encode and step, got {list(entries)}")
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            return {"model": pack(entries, precision), "reason": ""}
-    except (ImportError, TypeError, ValueError, RuntimeError) as error:
-        text = " ".join(str(error).split())
+            packed = dict(entries) if ready else pack(entries, precision)
+        return {"model": packed, "reason": ""}
+    except Unpackable as error:
+        text = " ".join(str(error).removeprefix("entries: ").split())
         reason = f"The page cannot run this model by itself ({text[:200]})."
         return {"model": None, "reason": reason}
+
+
+def _entries(model: nn.Module, size: int) -> Mapping[str, Any]:
+    """What the family of the model can run in the page, from its module `page`."""
+    name = f"{type(model).__module__.rpartition('.')[0]}.page"
+    try:
+        page = importlib.import_module(name) if name[0] != "." else None
+    except ModuleNotFoundError as error:
+        if error.name not in (name, name.rpartition(".")[0]):
+            raise
+        page = None
+    if not hasattr(page, "page_entries"):
+        raise Unpackable(f"there are no graphs for a {type(model).__name__}")
+    return page.page_entries(model, size)
 
 
 def _symbols(vocabularies: tuple[Any, Any]) -> dict[str, Any]:

@@ -12,48 +12,21 @@ from __future__ import annotations
 import base64
 import copy
 import json
-import math
 import sys
+import warnings
 from pathlib import Path
 from typing import Any, ClassVar
 
 import anywidget
 import traitlets as t
 
+from attnkit.live.values import STATE, call, check_kinds, given, plain
+
 BUNDLE = Path(__file__).parent / "static" / "attnkit.js"
 
 
-def plain(value: Any, name: str = "value") -> Any:
-    """Turn arrays, tensors, tuples and numbers into values that JSON can hold.
-
-    Args:
-        value: any nest of dicts, lists, tuples, numbers, strings, arrays, tensors.
-        name: how an error message calls it.
-
-    Returns:
-        The same values as dict, list, str, int, float, bool and None.
-
-    Raises:
-        TypeError: something in it has no JSON form.
-        ValueError: a number in it is not finite.
-    """
-    if isinstance(value, dict):
-        return {
-            str(key): plain(item, f"{name}[{key!r}]") for key, item in value.items()
-        }
-    if isinstance(value, list | tuple | set | range):
-        return [plain(item, f"{name}[{i}]") for i, item in enumerate(value)]
-    if value is None or isinstance(value, bool | int | str):
-        return value
-    if isinstance(value, float):
-        if not math.isfinite(value):
-            raise ValueError(f"{name}: expected a finite number, got {value}")
-        return value
-    if hasattr(value, "detach"):
-        value = value.detach()
-    if hasattr(value, "tolist"):
-        return plain(value.tolist(), name)
-    raise TypeError(f"{name}: expected a value that JSON can hold, got {type(value)}")
+class StateError(t.TraitError, ValueError):
+    """A state that the widget cannot be in; the one before it stays."""
 
 
 class LiveWidget(anywidget.AnyWidget):
@@ -68,7 +41,13 @@ class LiveWidget(anywidget.AnyWidget):
 
     Traits (all JSON): `kind`, `data`, `state`, `initial`, `readout`, `caption`, `alt`,
     `slug`, `python` (template of "copy as Python"), `reserve` (see there).
+    A dict given to `state` changes the settings that it names, the others stay;
+    `widget.state = widget.initial` is the way back.
     Python methods named `rpc_<name>` may be called by the page.
+
+    Raises:
+        TypeError: an argument that the widget does not know.
+        ValueError: a setting that is unknown, or whose value does not fit.
     """
 
     _esm = BUNDLE.read_text("utf-8")
@@ -85,10 +64,19 @@ class LiveWidget(anywidget.AnyWidget):
     reserve = t.List().tag(sync=True)
 
     template: ClassVar[str] = ""
-    """Code that makes the widget again; `{state}` stands for the state's literal."""
+    """Code that makes the widget again: `{made}` stands for the call of the class with
+    the same arguments, `{state}` for the state's literal."""
+
+    spoken: ClassVar[dict[str, str]] = {}
+    """The code for arguments that have no literal, as a model; "" leaves one out."""
 
     heights: ClassVar[list[tuple[int, int]]] = []
     """(container width, height) in px, narrow to wide: room kept while it loads."""
+
+    def __new__(cls, *args: Any, **kwargs: Any) -> LiveWidget:
+        self = super().__new__(cls, *args, **kwargs)
+        self._given = given(cls.__init__, self, *args, **kwargs)
+        return self
 
     def __init__(
         self,
@@ -96,8 +84,11 @@ class LiveWidget(anywidget.AnyWidget):
         state: dict[str, Any] | None = None,
         **traits: Any,
     ) -> None:
+        unknown = sorted(set(traits) - set(self.trait_names()))
+        if unknown:
+            raise TypeError(f"{type(self).__name__} knows no argument {unknown[0]!r}")
         first = plain(state or {}, "state")
-        traits.setdefault("python", self.template)
+        traits.setdefault("python", self._template())
         traits.setdefault("reserve", [list(pair) for pair in self.heights])
         super().__init__(
             data=plain(data or {}, "data"),
@@ -109,18 +100,31 @@ class LiveWidget(anywidget.AnyWidget):
 
     @t.validate("state")
     def _check_state(self, proposal: dict[str, Any]) -> dict[str, Any]:
-        state = plain(proposal["value"], "state")
-        unknown = sorted(set(state) - set(self.initial)) if self.initial else []
-        if unknown:
-            known = ", ".join(self.initial)
-            raise ValueError(
-                f"state: expected only the settings {known}, got {unknown}"
-            )
-        return {**self.initial, **state}
+        try:
+            state = plain(proposal["value"], "state")
+            unknown = sorted(set(state) - set(self.initial)) if self.initial else []
+            if unknown:
+                known = ", ".join(self.initial)
+                raise ValueError(f"expected only the settings {known}, got {unknown}")
+            check_kinds(state, self.initial)
+            state = {**self.initial, **self.state, **state}
+            self.check_state(state)
+        except ValueError as error:
+            raise StateError(f"state: {error}") from error
+        return state
+
+    def check_state(self, state: dict[str, Any]) -> None:
+        """Raise `ValueError` where a value does not fit; for subclasses."""
+
+    def _template(self) -> str:
+        if "{made}" not in self.template:
+            return self.template
+        made = call(type(self), self._given, self.spoken)
+        return self.template.replace("{made}", made)
 
     def to_python(self) -> str:
         """The code that makes this widget again in its present state."""
-        return self.python.replace("{state}", repr(self.state))
+        return self.python.replace(STATE, repr(self.state), 1)
 
     # ---- the static picture ----------------------------------------------------------
 
@@ -158,7 +162,11 @@ class LiveWidget(anywidget.AnyWidget):
         if bundle is None:
             return None
         data, metadata = bundle if isinstance(bundle, tuple) else (bundle, {})
-        data = {**data, "text/plain": repr(self), "image/png": self.rpc_picture()}
+        data = {**data, "text/plain": repr(self)}
+        try:
+            data["image/png"] = self.rpc_picture()
+        except Exception as error:  # the picture is a stand-in: the widget goes on
+            warnings.warn(f"{type(self).__name__}: no picture ({error})", stacklevel=2)
         return data, metadata
 
     # ---- messages of the page --------------------------------------------------------

@@ -1,13 +1,14 @@
 """The widgets of closed formulas and of arrays that Python gives.
 
-`AddressingPlane` (soft addressing by hand), `ScoreLab` (five scores and the width),
+`AddressingPlane` (soft addressing by hand),
 `Alignment` (any matrix of weights between two sequences), `Predict` (guess a number,
-then see it). `TypeToAlign`, which holds a trained model, stands in `typing.py`.
+then see it). `TypeToAlign`, which holds a trained model, stands in `translate.py`,
+`ScoreLab` (five scores and the width) in `lab.py`.
 """
 
 from __future__ import annotations
 
-import math
+import operator
 from collections.abc import Sequence
 from typing import Any, ClassVar
 
@@ -15,33 +16,8 @@ import torch
 from torch import Tensor
 
 from attnkit.attend import attend, dot, hard, softmax
+from attnkit.live.checks import as_matrix, as_number, as_whole, check_names
 from attnkit.live.widget import LiveWidget
-
-
-def as_matrix(name: str, value: Any, columns: int | None = None) -> Tensor:
-    """A finite float64 matrix, or an error that names the argument."""
-    try:
-        matrix = torch.as_tensor(value, dtype=torch.float64).detach().cpu()
-    except (TypeError, ValueError, RuntimeError) as error:
-        raise ValueError(f"{name}: expected rows of numbers, got {value!r}") from error
-    if matrix.dim() != 2 or not len(matrix):
-        raise ValueError(f"{name}: expected a matrix, got shape {tuple(matrix.shape)}")
-    if columns is not None and matrix.shape[1] != columns:
-        raise ValueError(
-            f"{name}: expected {columns} columns, got {matrix.shape[1]} columns"
-        )
-    if not matrix.isfinite().all():
-        raise ValueError(f"{name}: expected finite numbers, got some that are not")
-    return matrix
-
-
-def check_names(name: str, words: Sequence[str], size: int) -> list[str]:
-    """`size` non-empty words as a list, or an error that names the argument."""
-    if isinstance(words, str) or not all(isinstance(w, str) and w for w in words):
-        raise ValueError(f"{name}: expected a list of non-empty words, got {words!r}")
-    if len(words) != size:
-        raise ValueError(f"{name}: expected {size} words, got {len(words)}")
-    return list(words)
 
 
 class AddressingPlane(LiveWidget):
@@ -70,6 +46,10 @@ class AddressingPlane(LiveWidget):
     )  # fmt: skip
     KEYS: ClassVar = [[0.6, 1.6], [2.0, 0.3], [-2.1, -0.7], [0.4, -1.7]]
     VALUES: ClassVar = [[-0.6, 2.1], [2.1, -0.2], [-2.0, -0.6], [0.8, -2.2]]
+    template: ClassVar[str] = (
+        "from attnkit.live import AddressingPlane\n\nplane = {made}\n"
+        "plane.state = {state}\nprint(plane.forward())\nplane"
+    )
     CAPTION: ClassVar[str] = (
         "A viewer’s taste (the query) lies between two films’ traits (the keys), so "
         "the answer blends these two films (the values), and the other two hardly "
@@ -105,8 +85,8 @@ class AddressingPlane(LiveWidget):
         _check_plane(rows, spots, temperature)
         if names is None:
             names = self.FILMS if keys is None else _numbered(len(rows))
-        everything = torch.cat([rows, spots, point])
         names = check_names("names", names, len(rows))
+        everything = torch.cat([rows, spots, point])
         reach = max(2.6, round(1.2 * everything.abs().max().item(), 2))
         data = {
             "key_axes": _axes("key_axes", key_axes),
@@ -118,9 +98,17 @@ class AddressingPlane(LiveWidget):
         state = {"query": point[0], "keys": rows, "values": spots}
         state |= {"temperature": float(temperature), "hard": bool(hard)}
         traits.setdefault("kind", "addressing_plane")
-        traits.setdefault("python", _PLANE.replace("NAMES", repr(names)))
         super().__init__(data, state, caption=caption or self.CAPTION, **traits)
         self.alt = alt or self._say()
+
+    def check_state(self, state: dict[str, Any]) -> None:
+        """As many keys and values as names, and a temperature within its limits."""
+        rows, spots = (as_matrix(name, state[name], 2) for name in ("keys", "values"))
+        as_matrix("query", [state["query"]], 2)
+        _check_plane(rows, spots, state["temperature"])
+        if len(rows) != len(self.data["names"]):
+            wanted = len(self.data["names"])
+            raise ValueError(f"keys: expected {wanted} rows, got {len(rows)}")
 
     def forward(self) -> dict[str, Tensor]:
         """The numbers that the page shows, from `attnkit.attend` in float64.
@@ -162,21 +150,12 @@ class AddressingPlane(LiveWidget):
         return pictures.addressing(self.data, self.state, self.forward())
 
 
-_PLANE = """from attnkit.live import AddressingPlane
-
-plane = AddressingPlane(names=NAMES)
-plane.state = {state}
-print(plane.forward())
-plane"""
-
-
 def _check_plane(keys: Tensor, values: Tensor, temperature: float) -> None:
     if not 2 <= len(keys) <= 8:
         raise ValueError(f"keys: expected 2 to 8 items, got {len(keys)}")
     if len(values) != len(keys):
         raise ValueError(f"values: expected {len(keys)} rows, got {len(values)}")
-    if not 0.05 <= temperature <= 10:
-        raise ValueError(f"temperature: expected 0.05 to 10, got {temperature}")
+    as_number("temperature", temperature, 0.05, 10)
 
 
 def _numbered(count: int) -> list[str]:
@@ -219,19 +198,22 @@ class Alignment(LiveWidget):
         alt: str | None = None,
         **traits: Any,
     ) -> None:
+        source = check_names("source", source)
         matrix = as_matrix("weights", weights, len(source))
-        source = check_names("source", list(source), matrix.shape[1])
-        target = check_names("target", list(target), len(matrix))
+        target = check_names("target", target, len(matrix))
         if matrix.min() < -1e-6 or matrix.max() > 1 + 1e-6:
             raise ValueError("weights: expected numbers from 0 to 1, got others")
-        if not 0 <= step < len(target):
-            raise ValueError(f"step: expected 0 to {len(target) - 1}, got {step}")
+        step = as_whole("step", step, 0, len(target) - 1)
         places = _check_truth(truth, len(target), len(source))
         data = {"source": source, "target": target, "weights": matrix}
         data |= {"truth": places, "lang": lang}
         traits.setdefault("kind", "alignment")
         super().__init__(data, {"step": step}, caption=caption, **traits)
         self.alt = alt or self._say()
+
+    def check_state(self, state: dict[str, Any]) -> None:
+        """The selected output is one of those that there are."""
+        as_whole("step", state["step"], 0, len(self.data["target"]) - 1)
 
     def _say(self) -> str:
         source, target = self.data["source"], self.data["target"]
@@ -261,7 +243,11 @@ class Alignment(LiveWidget):
 def _check_truth(truth: Any, rows: int, columns: int) -> list[list[int]] | None:
     if truth is None:
         return None
-    places = [sorted(int(place) for place in row) for row in truth]
+    try:
+        places = [sorted(operator.index(place) for place in row) for row in truth]
+    except TypeError as error:
+        message = f"truth: expected a list of positions per row, got {truth!r}"
+        raise ValueError(message) from error
     if len(places) != rows:
         raise ValueError(f"truth: expected {rows} rows, got {len(places)}")
     if any(not 0 <= place < columns for row in places for place in row):
@@ -282,7 +268,8 @@ class Predict(LiveWidget):
         caption, alt, slug: see `LiveWidget`.
 
     Raises:
-        ValueError: the answer is not finite, or the tolerance is not positive.
+        ValueError: the answer is not finite, the tolerance is not positive, or there
+            are more than 20 digits.
     """
 
     heights: ClassVar = [(288, 430), (358, 340), (528, 275)]
@@ -300,14 +287,15 @@ class Predict(LiveWidget):
         alt: str | None = None,
         **traits: Any,
     ) -> None:
-        number = float(answer)
-        if not math.isfinite(number):
-            raise ValueError(f"answer: expected a finite number, got {answer}")
-        near = abs(number) / 20 or 0.05 if tolerance is None else float(tolerance)
-        if not near > 0:
+        number = as_number("answer", answer)
+        near = abs(number) / 20 or 0.05
+        if tolerance is not None:
+            near = as_number("tolerance", tolerance)
+        if near <= 0:
             raise ValueError(f"tolerance: expected a positive number, got {tolerance}")
+        digits = as_whole("digits", digits, 0, 20)
         data = {"question": question, "answer": number, "tolerance": near}
-        data |= {"unit": unit, "explain": explain, "digits": int(digits)}
+        data |= {"unit": unit, "explain": explain, "digits": digits}
         traits.setdefault("kind", "gate")
         state = {"guess": "", "revealed": False}
         super().__init__(data, state, caption=caption, **traits)
@@ -321,5 +309,6 @@ class Predict(LiveWidget):
         figure, ax = plot.panels(1, 1, height=0.8)
         ax = getattr(ax, "flat", [ax])[0]
         ax.axis("off")
-        ax.text(0, 0.5, f"Predict: {self.data['question']}", va="center", wrap=True)
+        words = plot.literal(f"Predict: {self.data['question']}")
+        ax.text(0, 0.5, words, va="center", wrap=True)
         return figure

@@ -37,6 +37,17 @@ IGNORED = frozenset({"layout", "device", "pin_memory", "memory_format", "non_blo
 Entry = tuple[Any, ...]
 
 
+class Unpackable(ValueError):
+    """A module is sound, yet the page cannot run it; the message says why."""
+
+
+def type_name(dtype: torch.dtype) -> str:
+    """What the page calls a type of numbers."""
+    if dtype not in DTYPES:
+        raise Unpackable(f"entries: the page has no numbers of {dtype}")
+    return DTYPES[dtype]
+
+
 def op_name(target: Any) -> str:
     if target in SYMBOLIC:
         return SYMBOLIC[target]
@@ -94,16 +105,24 @@ class Book:
 
 def _stored(value: Tensor, dtype: torch.dtype) -> tuple[str, Tensor]:
     """The stored type and the numbers in it, in a row."""
-    flat = value.contiguous().reshape(-1)
-    if value.dtype == torch.float64:
-        return "f64", flat
-    if value.is_floating_point():
-        return ("f16" if dtype == torch.float16 else "f32"), flat.to(dtype)
-    if value.dtype == torch.bool:
-        return "b8", flat.to(torch.uint8)
-    if flat.numel() and flat.abs().max() >= 2**31:
-        raise ValueError("entries: a whole number in the model needs more than 32 bits")
-    return "i64", flat.to(torch.int32)
+    flat, kind = value.contiguous().reshape(-1), type_name(value.dtype)
+    if kind == "f32":
+        return ("f16" if dtype == torch.float16 else "f32"), _narrowed(flat, dtype)
+    if kind == "b8":
+        return kind, flat.to(torch.uint8)
+    if kind == "i64":
+        if flat.numel() and flat.abs().max() >= 2**31:
+            raise Unpackable("entries: a whole number in it needs more than 32 bits")
+        return kind, flat.to(torch.int32)
+    return kind, flat
+
+
+def _narrowed(flat: Tensor, dtype: torch.dtype) -> Tensor:
+    narrow = flat.to(dtype)
+    if (narrow.isinf() & flat.isfinite()).any():
+        most = flat[flat.isfinite()].abs().max().item()
+        raise Unpackable(f"entries: a weight of {most:.3g} is too large for {dtype}")
+    return narrow
 
 
 class Writer:
@@ -138,7 +157,9 @@ class Writer:
                 continue
             self.refs[spec.arg.name] = self._new()
             shape = [size if isinstance(size, int) else None for size in value.shape]
-            inputs.append({"name": name, "dtype": DTYPES[value.dtype], "shape": shape})
+            inputs.append(
+                {"name": name, "dtype": type_name(value.dtype), "shape": shape}
+            )
         return inputs
 
     def _weight(self, target: str) -> Tensor:
@@ -203,14 +224,14 @@ class Writer:
         if isinstance(arg, Tensor):
             return self.book.tensor(arg)
         if isinstance(arg, torch.dtype):
-            return DTYPES[arg]
+            return type_name(arg)
         if isinstance(arg, float) and not math.isfinite(arg):
             return str(arg)
         if isinstance(arg, Sequence) and not isinstance(arg, str):
             return [self._arg(item) for item in arg]
         if arg is None or isinstance(arg, bool | int | float | str):
             return arg
-        raise ValueError(f"entries: an argument that the page cannot hold: {arg!r}")
+        raise Unpackable(f"entries: an argument that the page cannot hold: {arg!r}")
 
 
 def _is_tensor(arg: Any) -> bool:

@@ -40,8 +40,8 @@ test("typed arrays become plain ones, at any depth", () => {
 
 test("states are written as Python", () => {
   assert.equal(
-    python({ on: true, hold: null, text: 'a "b" 机器', list: [1, 0.1 + 0.2, false] }),
-    '{"on": True, "hold": None, "text": "a \\"b\\" 机器", "list": [1, 0.3, False]}',
+    python({ on: true, hold: null, text: 'a "b" 机器', list: [1, 0.1 + 0.2, false], seed: 12345678 }),
+    '{"on": True, "hold": None, "text": "a \\"b\\" 机器", "list": [1, 0.3, False], "seed": 12345678}',
   );
 });
 

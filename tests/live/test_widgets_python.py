@@ -21,6 +21,16 @@ BAD = [
     (AddressingPlane, {"query": [1, float("nan")]}, "query: expected finite numbers"),
     (AddressingPlane, {"query": "here"}, "query: expected rows of numbers"),
     (AddressingPlane, {"key_axes": "abcd"}, "key_axes: expected a list"),
+    (AddressingPlane, {"names": 5}, "names: expected a list of non-empty words"),
+    (AddressingPlane, {"temperature": "1"}, "temperature: expected 0.05 to 10, got '1"),
+    (ScoreLab, {"seeds": 0}, "seeds: expected at least 1, got 0"),
+    (ScoreLab, {"seeds": 2.5}, "seeds: expected a whole number, at least 1, got 2.5"),
+    (ScoreLab, {"temperature": "1"}, "temperature: expected 0.1 to 100, got '1'"),
+    (Predict, {"question": "?", "answer": "abc"}, "answer: expected a finite number"),
+    (Predict, {"question": "?", "answer": None}, "answer: expected a finite number"),
+    (Predict, {"question": "?", "answer": 1, "digits": -1}, "digits: expected 0 to 20"),
+    (Predict, {"question": "?", "answer": 1, "digits": 500}, "digits: expected 0 to"),
+    (Predict, {"question": "?", "answer": 1, "tolerance": "x"}, "tolerance: expected"),
     (ScoreLab, {"dimension": 100}, "dimension: expected one of"),
     (ScoreLab, {"temperature": 1000}, "temperature: expected 0.1 to 100"),
     (Predict, {"question": "?", "answer": float("inf")}, "answer: expected a finite"),
@@ -43,11 +53,19 @@ def test_bad_input_names_the_argument(kind: Any, options: dict, words: str) -> N
         ([[0.5, 0.5, 0]], [[3]], 0, "truth: expected positions 0 to 2"),
         ([[0.5, 0.5, 0]], [[0], [1]], 0, "truth: expected 1 rows, got 2"),
         ([[0.5, 0.5, 0]], None, 1, "step: expected 0 to 0, got 1"),
+        ([[0.5, 0.5, 0]], None, 0.5, "step: expected a whole number"),
+        ([[0.5, 0.5, 0]], [[0.7]], 0, "truth: expected a list of positions per row"),
+        ([[0.5, 0.5, 0]], [0], 0, "truth: expected a list of positions per row"),
     ],
 )
 def test_alignment_checks_its_arrays(weights, truth, step, words) -> None:
     with pytest.raises(ValueError, match=words):
         Alignment(["a", "b", "c"], ["x"], weights, truth, step=step)
+
+
+def test_an_alignment_of_nothing_is_refused() -> None:
+    with pytest.raises(ValueError, match="source: expected at least one word, got 0"):
+        Alignment([], ["x"], [[]])
 
 
 @pytest.mark.parametrize(
@@ -57,6 +75,11 @@ def test_alignment_checks_its_arrays(weights, truth, step, words) -> None:
         ("7", {"search": "wide"}, "search: expected greedy or beam, got 'wide'"),
         ("7", {"split": "lines"}, "split: expected characters or words"),
         ("7", {"max_source": 0}, "max_source: expected at least 1, got 0"),
+        ("7", {"beam_size": 2.5}, "beam_size: expected a whole number"),
+        ("7", {"length_penalty": None}, "length_penalty: expected a finite number"),
+        ("7", {"precision": "int8"}, "precision: expected float32 or float16, got 'in"),
+        ("7", {"entries": {"format": "x"}}, "entries: expected encode and step"),
+        ("7", {"entries": {"encode": ()}}, "entries: expected encode and step"),
     ],
 )
 def test_type_to_align_checks_its_settings(text, options, words) -> None:
@@ -81,6 +104,26 @@ def test_every_widget_has_a_picture_and_words_for_it(make) -> None:
     assert len(widget.alt) > 20
     compile(widget.to_python(), widget.kind, "exec")
     assert widget.reserve, "room is kept while it loads"
+
+
+def test_signs_of_mathematics_are_words_like_any_other() -> None:
+    """Two dollars in a word once made matplotlib read a formula, and fail."""
+    widget = Alignment(["$y_$", "a$"], ["$x^$"], [[1.0, 0.0]])
+    data, _ = widget._repr_mimebundle_()
+    assert data["image/png"]
+    films = AddressingPlane(names=["$_$", "$^$", "c", "d"], query_name="$_$")
+    assert films.picture() and Predict("From $_ to $^?", 1).picture()
+
+
+def test_a_widget_without_a_picture_is_still_a_widget() -> None:
+    class Broken(Predict):
+        def draw(self) -> Any:
+            raise RuntimeError("no ink")
+
+    with pytest.warns(UserWarning, match=r"Broken: no picture \(no ink\)"):
+        data, _ = Broken("How large?", 1)._repr_mimebundle_()
+    assert "application/vnd.jupyter.widget-view+json" in data
+    assert "image/png" not in data
 
 
 def test_state_of_the_plane_is_what_python_computes_with() -> None:

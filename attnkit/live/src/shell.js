@@ -288,8 +288,7 @@ class Shell {
     const panel = this.frame[part];
     panel.hidden = !panel.hidden;
     this.buttons[button].setAttribute("aria-expanded", String(!panel.hidden));
-    if (panel.hidden) panel.replaceChildren();
-    else draw();
+    panel.hidden ? panel.replaceChildren() : draw();
   }
 
   showTables() {
@@ -324,7 +323,7 @@ class Shell {
   }
 
   copyPython() {
-    const code = this.model.get("python").replace("{state}", python(this.store.get()));
+    const code = this.model.get("python").replace("{state}", () => python(this.store.get()));
     this.copyText(code, "Python copied: paste it into a cell of this chapter's notebook.");
   }
 

@@ -54,6 +54,7 @@ export function python(value) {
   if (value === null || value === undefined) return "None";
   if (value === true) return "True";
   if (value === false) return "False";
+  if (Number.isInteger(value)) return String(value);
   if (typeof value === "number") return String(Number(value.toPrecision(6)));
   if (typeof value === "string") return JSON.stringify(value);
   if (Array.isArray(value)) return `[${value.map(python).join(", ")}]`;
