@@ -190,7 +190,9 @@ def test_every_chinese_character_of_the_book_is_in_the_font() -> None:
     assert not missing, f"{''.join(missing)}: run `python recipes/font.py`"
     assert set(WORDS) - {" "} <= have
     assert paper.FONT.stat().st_size < 400 * 1024
-    assert (paper.FONT.parent / "OFL.txt").stat().st_size > 4000
+    licence = (paper.FONT.parent / "OFL.txt").read_text("utf-8")
+    beside = ROOT / "book" / "_static" / "attnkit-cjk-OFL.txt"
+    assert len(licence) > 4000 and beside.read_text("utf-8") == licence
 
 
 # ---------------------------------------------------------------------- drawing
@@ -222,13 +224,11 @@ def test_bars_stand_at_their_values() -> None:
 
 def test_bands_span_the_runs() -> None:
     runs = np.array([[0.0, 1.0], [2.0, 5.0]])
-    ax = plot.curves([1, 2], {"a": runs}, band="range")
-    corners = ax.collections[0].get_paths()[0].vertices
-    assert ax.lines[0].get_ydata().tolist() == [1.0, 3.0]
-    assert {tuple(x) for x in corners} >= {(1, 0), (1, 2), (2, 1), (2, 5)}
-    ax = plot.curves([1, 2], {"a": runs}, band="std")
-    corners = ax.collections[0].get_paths()[0].vertices
-    assert {tuple(x) for x in corners} >= {(1, 0), (1, 2), (2, 1), (2, 5)}
+    for band in ("range", "std"):
+        ax = plot.curves([1, 2], {"a": runs}, band=band)
+        corners = ax.collections[0].get_paths()[0].vertices
+        assert ax.lines[0].get_ydata().tolist() == [1.0, 3.0]
+        assert {tuple(x) for x in corners} >= {(1, 0), (1, 2), (2, 1), (2, 5)}
     assert not plot.curves([1, 2], {"a": runs}, band=None).collections
 
 
@@ -347,6 +347,5 @@ def test_words_are_no_formulas_but_titles_may_be() -> None:
 
 
 def test_no_drawing_is_longer_than_a_screen() -> None:
-    drawings = [getattr(plot, name) for name in plot.__all__]
-    drawings = [x for x in drawings if inspect.isfunction(x)]
+    drawings = filter(inspect.isfunction, (getattr(plot, x) for x in plot.__all__))
     assert max(len(inspect.getsourcelines(x)[0]) for x in drawings) <= 40
