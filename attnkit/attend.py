@@ -95,9 +95,9 @@ def attend(
     $$e_{ij} = \mathrm{score}(q_i, k_j) \qquad w_i = \mathrm{normalize}(e_i) \qquad
     c_i = \sum_j w_{ij} v_j$$
 
-    With the default score and normalizer and no weights asked for, PyTorch's fused
-    kernel does all three steps without ever holding the weights. That path has no
-    second derivative on the CPU; `need_weights=True` has.
+    With the default score and normalizer, no weights asked for and $d_k = d_v$,
+    PyTorch's fused kernel does all three steps without ever holding the weights. It
+    has no second derivative on the CPU; `need_weights=True` has.
 
     Args:
         query: $(\ldots, N, d_q)$; leading axes broadcast with those of key and value.
@@ -155,7 +155,27 @@ def _fused(query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None) -> Te
         )
     batch = torch.broadcast_shapes(query.shape[:-2], key.shape[:-2])
     check_mask(mask, (*batch, query.shape[-2], key.shape[-2]))
-    return F.scaled_dot_product_attention(query, key, value, attn_mask=mask)
+    batch = torch.broadcast_shapes(batch, value.shape[:-2])
+    inputs = [_four_axes(x.expand(*batch, *x.shape[-2:])) for x in (query, key, value)]
+    if mask is not None:
+        mask = _four_axes(_outer_alike(mask, batch))
+    context = F.scaled_dot_product_attention(*inputs, attn_mask=mask)
+    return context.reshape(*batch, *context.shape[-2:])
+
+
+def _four_axes(x: Tensor) -> Tensor:
+    """As (batch, heads, rows, columns): the fused kernels take no other form."""
+    if x.dim() < 4:
+        heads = x.unsqueeze(-3)
+        return heads if x.dim() == 3 else heads[None]
+    return x.flatten(0, -4)
+
+
+def _outer_alike(mask: Tensor, batch: torch.Size) -> Tensor:
+    """As many axes as the scores have; the outer ones all 1 or all of full size."""
+    mask = mask.reshape((1,) * (len(batch) + 2 - mask.dim()) + mask.shape)
+    outer = batch[:-1] if max(mask.shape[:-3], default=1) > 1 else ()
+    return mask.expand(*outer, *mask.shape[len(outer) :])
 
 
 def aggregate(weights: Tensor, value: Tensor) -> Tensor:

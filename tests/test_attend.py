@@ -37,41 +37,7 @@ def loss_gradients(output, inputs):
     return torch.autograd.grad(output.square().sum(), inputs)
 
 
-# --- the fused path and the explicit one -----------------------------------------
-
-
-@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
-@pytest.mark.parametrize(
-    ("query_batch", "key_batch", "mask_shape"),
-    [
-        ((), (), (3, 5)),
-        ((2,), (), (5,)),
-        ((2, 1), (7,), (1, 1, 3, 1)),
-        ((2,), (2,), None),
-    ],
-)
-def test_fused_path_equals_explicit_path(query_batch, key_batch, mask_shape, dtype):
-    query = triple(*query_batch, dtype=dtype, grad=True)[0]
-    _, key, value = triple(*key_batch, dtype=dtype, grad=True)
-    mask = None if mask_shape is None else torch.rand(mask_shape) < 0.6
-    fused = attend(query, key, value, mask=mask)
-    explicit, _ = attend(query, key, value, mask=mask, need_weights=True)
-    inputs = (query, key, value)
-    torch.testing.assert_close(fused, explicit)
-    torch.testing.assert_close(
-        loss_gradients(fused, inputs), loss_gradients(explicit, inputs)
-    )
-
-
-def test_default_path_never_holds_the_weights(monkeypatch):
-    def refuse(*arguments):
-        raise AssertionError("the explicit path ran")
-
-    monkeypatch.setattr("attnkit.attend.aggregate", refuse)
-    query, key, value = triple(2)
-    attend(query, key, value)
-    with pytest.raises(AssertionError, match="explicit path"):
-        attend(query, key, value, need_weights=True)
+# --- the three steps --------------------------------------------------------------
 
 
 def test_equals_multihead_attention_with_random_projections():
