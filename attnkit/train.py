@@ -116,13 +116,13 @@ def fit(
             run.load(checkpoint)
         stream = _Stream(batches, team)
         stream.skip(run.history.steps)
-        # Not `disable=False`: that would overrule the reader's TQDM_DISABLE.
-        quiet = {"disable": True} if not progress or team.rank > 0 else {}
+        # tqdm's bar for notebooks does not look at TQDM_DISABLE, so look here.
+        quiet = not progress or team.rank > 0 or "TQDM_DISABLE" in os.environ
         bar = tqdm(
             total=steps,
             initial=run.history.steps,
             desc="training",
-            **quiet,
+            disable=quiet,
         )
         with bar:
             _loop(run, stream, loss, bar, stop, every, checkpoint)
