@@ -43,6 +43,13 @@ def packed() -> dict[str, Any]:
     return pack(page_entries(model(), 24))
 
 
+class Unknown(torch.nn.Module):
+    """Something that the page cannot compute."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return torch.special.erfinv(x)
+
+
 def aligner(**options: Any) -> TypeToAlign:
     plain = not {"model", "entries", "precision", "max_source"} & set(options)
     if plain:
@@ -237,7 +244,8 @@ def test_scrubbing_by_keyboard_follows_the_peak(bench: Bench) -> None:
 
 
 def test_where_packing_fails_the_widget_says_so(bench: Bench) -> None:
-    widget = aligner(entries={"encode": (torch.nn.Sequential(), ())})
+    strange = Unknown(), (torch.ones(2),)
+    widget = aligner(entries={"encode": strange, "step": strange})
     assert widget.data["model"] is None and widget.data["reason"]
     page = bench.show(widget)
     assert "cannot run this model" in page.locator(".at-notice").inner_text()
