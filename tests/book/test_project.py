@@ -3,6 +3,7 @@
 import ast
 import re
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -68,6 +69,14 @@ def test_functions_and_files_are_short(folder: str) -> None:
     own = {n: c for n, c in lines.items() if c > 350}
     # A chapter's exercises keep right and wrong answers side by side.
     assert not {n for n in own if not (ROOT / "attnkit/exercises" / n).exists()}
+
+
+@pytest.mark.parametrize("command", [["check"], ["format", "--check"]], ids=" ".join)
+def test_code_is_linted_and_formatted(command: list[str]) -> None:
+    ruff = Path(sys.executable).with_name("ruff")
+    files = [f for f in own_code() if f.exists()]
+    done = subprocess.run([ruff, *command, *files], capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout
 
 
 def test_what_the_book_is_built_with_is_pinned() -> None:
