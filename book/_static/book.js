@@ -218,7 +218,7 @@
     addEventListener("beforeprint", () => {
       theme = root.dataset.theme || "";
       root.dataset.theme = "light";
-      opened = [...article.querySelectorAll("details:not([open])")];
+      opened = [...article.querySelectorAll("details:not([open], .hide)")];
       for (const box of opened) box.open = true;
     });
     addEventListener("afterprint", () => {
