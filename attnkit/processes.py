@@ -2,11 +2,16 @@
 
 import itertools
 import os
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 import torch
 import torch.distributed as dist
 from torch import Tensor, nn
+
+from attnkit.checkpoint import random_state, set_random_state
+
+Batches = Callable[[int], Iterable[Any]] | Sequence[Any]
 
 
 class Processes:
@@ -68,6 +73,36 @@ class Processes:
         if self.size > 1:
             dist.all_gather_object(values, value)
         return values
+
+
+class Stream:
+    """This process's share of the batches, pass after pass."""
+
+    def __init__(self, batches: Batches, team: Processes) -> None:
+        self.batches, self.team = batches, team
+        self.all = self._endless()
+
+    def _endless(self) -> Iterator[Any]:
+        for number in itertools.count():
+            count = 0
+            one = self.batches(number) if callable(self.batches) else self.batches
+            for count, batch in enumerate(one, 1):  # noqa: B007
+                yield batch
+            if not count:
+                raise ValueError(
+                    f"batches: expected at least one, got none in {number}"
+                )
+
+    def __next__(self) -> Any:
+        share = list(itertools.islice(self.all, self.team.size))
+        return share[self.team.rank]
+
+    def skip(self, steps: int) -> None:
+        """Pass over the batches of earlier steps, without touching the generators."""
+        before = random_state()
+        for _ in itertools.islice(self.all, steps * self.team.size):
+            pass
+        set_random_state(before)
 
 
 def move(batch: Any, device: torch.device | None) -> Any:

@@ -5,13 +5,12 @@ Several processes are started by PyTorch's own launcher, with no other change:
 gradients are averaged, and the first process alone prints and saves.
 """
 
-import itertools
 import math
 import os
 import random
 import time
 import warnings
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -21,14 +20,23 @@ import torch
 from torch import Tensor, nn
 from tqdm.auto import tqdm
 
-from attnkit.checkpoint import random_state, save_atomically, set_random_state
-from attnkit.processes import Processes, move
+from attnkit.checkpoint import (
+    check_fits,
+    check_writable,
+    load_checked,
+    random_state,
+    save_atomically,
+    set_random_state,
+)
+from attnkit.checks import check_positive
+from attnkit.processes import Batches, Processes, Stream, move
 
-Batches = Callable[[int], Iterable[Any]] | Sequence[Any]
 Loss = Callable[[nn.Module, Any], Tensor]
 Stop = float | Callable[[nn.Module], bool]
 File = str | os.PathLike | None
 SCHEDULES = ("one_cycle", "constant")
+PARTS = ("setup", "model", "optimizer", "schedule", "scaler", "history", "random")
+PRECISIONS = (None, torch.bfloat16, torch.float16)
 
 
 @dataclass
@@ -98,7 +106,8 @@ def fit(
         every: steps between two looks at `stop`, and between two checkpoints.
         checkpoint: file that keeps the state of the run; written beside and then
             put in place, so that a full disk or a crash leaves the old one.
-        resume: go on from `checkpoint` if it is there, else begin.
+        resume: go on from `checkpoint` if it is there, else begin. A run that `stop`
+            had ended goes on unless today's `stop` holds as well.
 
     Returns:
         `History`.
@@ -106,15 +115,24 @@ def fit(
     Raises:
         ValueError: an argument out of range, no batches, a loss that is not finite, or
             a checkpoint of another run or broken.
+        TypeError: an argument, or what `loss` returns, is of another type.
+        OSError: `checkpoint` cannot be written or read, found out before the first
+            step. If it can no longer be written later, the run goes on and warns.
     """
-    _check(steps, lr, every, schedule, resume, checkpoint)
+    for name, value in (("steps", steps), ("every", every)):
+        check_positive(name, value)
+    _check(lr, clip, autocast, schedule, resume, checkpoint)
     with Processes() as team:
+        if checkpoint is not None and team.rank == 0:
+            check_writable(checkpoint)
         seed_everything(seed + team.rank)
         setup = {"steps": steps, "lr": lr, "seed": seed, "schedule": schedule}
         run = _Run(model, setup, team, device, autocast, clip, optimizer)
         if resume and Path(checkpoint).exists():
             run.load(checkpoint)
-        stream = _Stream(batches, team)
+            if run.history.stopped:
+                run.history.stopped = team.agree(_reached(stop, run, every))
+        stream = Stream(batches, team)
         stream.skip(run.history.steps)
         # tqdm's bar for notebooks does not look at TQDM_DISABLE, so look here.
         quiet = not progress or team.rank > 0 or "TQDM_DISABLE" in os.environ
@@ -130,11 +148,18 @@ def fit(
 
 
 def _check(
-    steps: int, lr: float, every: int, schedule: str, resume: bool, checkpoint: File
+    lr: float,
+    clip: float | None,
+    autocast: torch.dtype | None,
+    schedule: str,
+    resume: bool,
+    checkpoint: File,
 ) -> None:
-    for name, value in (("steps", steps), ("lr", lr), ("every", every)):
-        if not value > 0:
-            raise ValueError(f"{name}: expected a number above 0, got {value}")
+    check_positive("lr", lr, float)
+    if clip is not None:
+        check_positive("clip", clip, float)
+    if autocast not in PRECISIONS:
+        raise ValueError(f"autocast: expected one of {PRECISIONS}, got {autocast!r}")
     if schedule not in SCHEDULES:
         raise ValueError(f"schedule: expected one of {SCHEDULES}, got {schedule!r}")
     if resume and checkpoint is None:
@@ -143,7 +168,7 @@ def _check(
 
 def _loop(
     run: "_Run",
-    stream: "_Stream",
+    stream: "Stream",
     loss: Loss,
     bar: tqdm,
     stop: Stop | None,
@@ -162,8 +187,7 @@ def _loop(
             history.stopped = run.team.agree(_reached(stop, run, every))
             if not history.stopped:
                 _save_or_warn(run, checkpoint)
-    if checkpoint is not None:
-        run.save(checkpoint)
+    _save_or_warn(run, checkpoint)
 
 
 def _reached(stop: Stop | None, run: "_Run", every: int) -> bool:
@@ -178,43 +202,13 @@ def _reached(stop: Stop | None, run: "_Run", every: int) -> bool:
 
 
 def _save_or_warn(run: "_Run", checkpoint: File) -> None:
-    """Save in the middle of a run: a full disk is no reason to lose the run."""
+    """Save if asked to: a full disk is no reason to lose the run."""
     if checkpoint is None:
         return
     try:
         run.save(checkpoint)
     except OSError as error:
         warnings.warn(f"checkpoint not saved, the old one stays: {error}", stacklevel=4)
-
-
-class _Stream:
-    """This process's share of the batches, pass after pass."""
-
-    def __init__(self, batches: Batches, team: Processes) -> None:
-        self.batches, self.team = batches, team
-        self.all = self._endless()
-
-    def _endless(self) -> Iterator[Any]:
-        for number in itertools.count():
-            count = 0
-            one = self.batches(number) if callable(self.batches) else self.batches
-            for count, batch in enumerate(one, 1):  # noqa: B007
-                yield batch
-            if not count:
-                raise ValueError(
-                    f"batches: expected at least one, got none in {number}"
-                )
-
-    def __next__(self) -> Any:
-        share = list(itertools.islice(self.all, self.team.size))
-        return share[self.team.rank]
-
-    def skip(self, steps: int) -> None:
-        """Pass over the batches of earlier steps, without touching the generators."""
-        before = random_state()
-        for _ in itertools.islice(self.all, steps * self.team.size):
-            pass
-        set_random_state(before)
 
 
 class _Run:
@@ -254,7 +248,7 @@ class _Run:
         """One batch: forward, backward, average, clip, move."""
         enabled = self.autocast is not None
         with torch.autocast(self.kind, self.autocast, enabled):
-            value = loss(self.model, move(batch, self.device))
+            value = _one_number(loss(self.model, move(batch, self.device)))
         mean = value.detach().float().reshape(1).clone()
         self.team.average([mean])
         if not math.isfinite(mean.item()):
@@ -291,7 +285,7 @@ class _Run:
         save_atomically(
             path,
             {
-                "setup": {**self.setup, "processes": self.team.size},
+                "setup": self._described(),
                 "model": self.model.state_dict(),
                 "optimizer": self.optimizer.state_dict(),
                 "schedule": self.schedule and self.schedule.state_dict(),
@@ -302,22 +296,39 @@ class _Run:
         )
 
     def load(self, path: str | os.PathLike) -> None:
-        """Take up the run of a checkpoint."""
-        try:
-            saved = torch.load(path, map_location=self.device, weights_only=True)
-            setup = saved["setup"]
-        except Exception as error:
+        """Take up the run of a checkpoint; all of it is checked before any is used."""
+        saved = load_checked(path, PARTS)
+        if saved["setup"] != self._described():
             raise ValueError(
-                f"checkpoint: expected one written by fit, got a broken file "
-                f"{os.fspath(path)!r} ({error}); delete it to begin anew"
-            ) from error
-        wanted = {**self.setup, "processes": self.team.size}
-        if setup != wanted:
-            raise ValueError(f"checkpoint: expected a run of {wanted}, got {setup}")
-        self.model.load_state_dict(saved["model"])
+                f"checkpoint: expected a run of {self._described()}, "
+                f"got {saved['setup']}"
+            )
+        check_fits(self.model, saved["model"])
+        self.history = History(**saved["history"])
         self.optimizer.load_state_dict(saved["optimizer"])
+        self.model.load_state_dict(saved["model"])
         if self.schedule is not None:
             self.schedule.load_state_dict(saved["schedule"])
         self.scaler.load_state_dict(saved["scaler"])
-        self.history = History(**saved["history"])
         set_random_state(saved["random"][self.team.rank])
+
+    def _described(self) -> dict[str, Any]:
+        """What two runs must share for one to go on from the other's checkpoint."""
+        return {
+            **self.setup,
+            "processes": self.team.size,
+            "optimizer": type(self.optimizer).__qualname__,
+            "clip": self.clip,
+            "autocast": str(self.autocast),
+        }
+
+
+def _one_number(value: Any) -> Tensor:
+    """What a loss function returned, if it is what `fit` asks for."""
+    if not isinstance(value, Tensor):
+        raise TypeError(f"loss: expected a tensor, got {type(value).__name__}")
+    if value.numel() != 1:
+        raise ValueError(
+            f"loss: expected a tensor of one element, got shape {tuple(value.shape)}"
+        )
+    return value

@@ -1,6 +1,5 @@
 """One loop: the same numbers however often it is interrupted or shared out."""
 
-import errno
 import json
 import os
 import subprocess
@@ -10,51 +9,10 @@ import textwrap
 import pytest
 import torch
 from torch import nn
+from training import data, loss, network, run, same, weights
 
-from attnkit import checkpoint as files
 from attnkit import train
 from attnkit.train import fit, seed_everything
-
-
-def data(seed: int = 0, batches: int = 6) -> list[tuple[torch.Tensor, torch.Tensor]]:
-    draw = torch.Generator().manual_seed(seed)
-    x = torch.randn(batches, 8, 5, generator=draw)
-    return [(part, part.sum(-1, keepdim=True)) for part in x]
-
-
-def network(dropout: float = 0.3) -> nn.Module:
-    torch.manual_seed(3)
-    layers = nn.Linear(5, 16), nn.Tanh(), nn.Dropout(dropout), nn.Linear(16, 1)
-    return nn.Sequential(*layers)
-
-
-def loss(model: nn.Module, batch) -> torch.Tensor:
-    return nn.functional.mse_loss(model(batch[0]), batch[1])
-
-
-def run(model: nn.Module, **options):
-    settings = {"steps": 30, "lr": 1e-2, "seed": 5, "progress": False, "every": 5}
-    return fit(model, data, loss, **(settings | options))
-
-
-def weights(model: nn.Module) -> list[torch.Tensor]:
-    return [weight.detach().clone() for weight in model.parameters()]
-
-
-def same(one, two) -> bool:
-    return all(torch.equal(a, b) for a, b in zip(one, two, strict=True))
-
-
-def breaking(at: int):
-    """The loss, with an interruption at its `at`-th call."""
-    calls = iter(range(at + 1))
-
-    def broken(model, batch):
-        if next(calls) == at:
-            raise KeyboardInterrupt
-        return loss(model, batch)
-
-    return broken
 
 
 def test_it_learns_and_tells_what_it_did():
@@ -78,42 +36,6 @@ def test_one_cycle_goes_up_and_down_and_constant_stays():
     assert max(rates) == pytest.approx(1e-2, rel=0.02) and 4 <= peak <= 8
     assert rates[0] < 1e-3 and rates[-1] < 1e-4
     assert set(run(network(), schedule="constant").rates) == {1e-2}
-
-
-@pytest.mark.parametrize("at", [7, 12, 29])
-@pytest.mark.parametrize("schedule", ["one_cycle", "constant"])
-def test_interrupted_and_resumed_equals_uninterrupted(tmp_path, at, schedule):
-    whole = network()
-    expected = run(whole, schedule=schedule)
-    broken, path = network(), tmp_path / "run.pt"
-    options = {"checkpoint": path, "resume": True, "schedule": schedule}
-    with pytest.raises(KeyboardInterrupt):
-        fit(
-            broken,
-            data,
-            breaking(at),
-            steps=30,
-            lr=1e-2,
-            seed=5,
-            every=5,
-            progress=False,
-            **options,
-        )
-    torch.manual_seed(999)
-    fresh = nn.Sequential(*network())
-    with torch.no_grad():
-        fresh[0].weight.normal_()
-    history = run(fresh, **options)
-    assert history.losses == expected.losses and history.rates == expected.rates
-    assert same(weights(fresh), weights(whole))
-
-
-def test_a_finished_run_is_taken_as_it_is(tmp_path):
-    path, model = tmp_path / "run.pt", network()
-    losses = run(model, checkpoint=path).losses
-    again = network()
-    history = run(again, checkpoint=path, resume=True)
-    assert history.losses == losses and same(weights(model), weights(again))
 
 
 def test_batches_may_be_a_list():
@@ -170,39 +92,15 @@ def test_autocast_trains_and_keeps_float32_weights():
     assert {weight.dtype for weight in model.parameters()} == {torch.float32}
 
 
-def test_a_full_disk_keeps_the_old_checkpoint_and_the_run(tmp_path, monkeypatch):
-    path = tmp_path / "run.pt"
-    run(network(), checkpoint=path, steps=10)
-    old = path.read_bytes()
-
-    def full(value, file):
-        file.write(b"half of it")
-        raise OSError(errno.ENOSPC, "No space left on device")
-
-    monkeypatch.setattr(files.torch, "save", full)
-    with (
-        pytest.warns(UserWarning, match="the old one stays: .*No space"),
-        pytest.raises(OSError, match="No space"),
-    ):
-        run(network(), checkpoint=path)
-    assert path.read_bytes() == old and os.listdir(tmp_path) == ["run.pt"]
-
-
-def test_a_broken_checkpoint_or_that_of_another_run_is_refused(tmp_path):
-    path = tmp_path / "run.pt"
-    run(network(), checkpoint=path)
-    with pytest.raises(ValueError, match=r"expected a run of .*'steps': 31"):
-        run(network(), checkpoint=path, resume=True, steps=31)
-    path.write_bytes(path.read_bytes()[:200])
-    with pytest.raises(ValueError, match=r"broken file .*run.pt"):
-        run(network(), checkpoint=path, resume=True)
-
-
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"steps": 0}, "steps: expected a number above 0, got 0"),
-        ({"lr": -1.0}, "lr: expected a number above 0, got -1.0"),
+        ({"steps": 0}, "steps: expected a value above 0, got 0"),
+        ({"lr": -1.0}, "lr: expected a value above 0, got -1.0"),
+        ({"clip": -1.0}, "clip: expected a value above 0, got -1.0"),
+        ({"clip": 0}, "clip: expected a value above 0, got 0"),
+        ({"autocast": "bfloat16"}, "autocast: expected .*torch.bf.* got 'bfloat16'"),
+        ({"autocast": torch.int8}, "autocast: .*got torch.int8"),
         ({"schedule": "cosine"}, "schedule: .*got 'cosine'"),
         ({"resume": True}, "checkpoint: expected a file to resume from"),
     ],
@@ -210,6 +108,39 @@ def test_a_broken_checkpoint_or_that_of_another_run_is_refused(tmp_path):
 def test_bad_input_is_named(options, message):
     with pytest.raises(ValueError, match=message):
         run(network(), **options)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"steps": 2.5}, "steps: expected type int, got float"),
+        ({"steps": "3"}, "steps: expected type int, got str"),
+        ({"steps": None}, "steps: expected type int, got NoneType"),
+        ({"every": True}, "every: expected type int, got bool"),
+        ({"lr": "fast"}, "lr: expected type float, got str"),
+        ({"clip": "1"}, "clip: expected type float, got str"),
+    ],
+)
+def test_another_type_is_named(options, message):
+    with pytest.raises(TypeError, match=message):
+        run(network(), **options)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "error", "message"),
+    [
+        (lambda value: value.item(), TypeError, "expected a tensor, got float"),
+        (lambda value: None, TypeError, "expected a tensor, got NoneType"),
+        (
+            lambda value: value.expand(3),
+            ValueError,
+            r"expected a tensor of one element, got shape \(3,\)",
+        ),
+    ],
+)
+def test_a_loss_that_is_no_number_is_named(wrong, error, message):
+    with pytest.raises(error, match=f"loss: {message}"):
+        run(network(), loss=lambda model, batch: wrong(loss(model, batch)))
 
 
 def test_no_batches_and_no_number_are_named():
