@@ -92,7 +92,11 @@ class ScoreLab(LiveWidget):
         "of the plain score falls to zero, and with it the gradient; the scaled one "
         "stays where it is."
     )
-    heights: ClassVar = [(288, 2720), (358, 2027), (528, 1630), (728, 1192), (864, 930)]
+    heights: ClassVar = [
+        (288, 2720), (304, 2665), (320, 2682), (336, 2046), (368, 1981), (480, 2076),
+        (496, 1678), (576, 1718), (584, 1651), (664, 1750), (680, 1217), (712, 1188),
+        (792, 1209), (808, 915), (888, 917),
+    ]  # fmt: skip
 
     def __init__(
         self,

@@ -66,7 +66,11 @@ class TypeToAlign(LiveWidget):
         "puts the month first, Chinese the year, so the arcs cross. Drag the ring in "
         "the matrix and the step reads elsewhere, and may write something else."
     )
-    heights: ClassVar = [(288, 2093), (358, 1896), (528, 1507), (728, 1012)]
+    heights: ClassVar = [
+        (288, 2190), (320, 1976), (352, 1930), (368, 1857), (448, 1839), (528, 1697),
+        (560, 1697), (576, 1645), (584, 1476), (664, 1402), (680, 1075), (744, 1012),
+        (888, 973),
+    ]  # fmt: skip
 
     def __init__(
         self,

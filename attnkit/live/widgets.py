@@ -57,8 +57,9 @@ class AddressingPlane(LiveWidget):
         "turns into a choice."
     )
     heights: ClassVar = [
-        (288, 2042), (358, 1991), (505, 2280), (506, 1140), (725, 1250), (726, 787),
-        (864, 808),
+        (288, 2042), (304, 1981), (336, 1968), (432, 2012), (480, 2085), (496, 2045),
+        (512, 1290), (576, 1295), (584, 1154), (632, 1178), (648, 821), (696, 776),
+        (888, 816),
     ]  # fmt: skip
 
     def __init__(
@@ -183,7 +184,10 @@ class Alignment(LiveWidget):
         ValueError: sizes, numbers or positions do not fit.
     """
 
-    heights: ClassVar = [(288, 1077), (358, 990), (528, 809), (728, 749)]
+    heights: ClassVar = [
+        (288, 921), (336, 876), (368, 757), (512, 757), (576, 712), (584, 652),
+        (616, 652), (648, 592), (888, 592),
+    ]  # fmt: skip
 
     def __init__(
         self,
@@ -272,7 +276,9 @@ class Predict(LiveWidget):
             are more than 20 digits.
     """
 
-    heights: ClassVar = [(288, 430), (358, 340), (528, 275)]
+    heights: ClassVar = [
+        (288, 335), (304, 279), (512, 257), (584, 213), (888, 213),
+    ]  # fmt: skip
 
     def __init__(
         self,

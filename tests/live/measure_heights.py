@@ -3,7 +3,9 @@
     python tests/live/measure_heights.py
 
 Prints (container width, height) at as few widths as give the heights by straight lines.
-What a widget is filled with counts too: give `reserve=` to one that differs.
+Narrow columns are measured as on a phone, whose buttons are larger. What a widget is
+filled with counts too; it is what the chapters fill in. Give `reserve=` to one that
+differs.
 """
 
 from __future__ import annotations
@@ -48,28 +50,64 @@ def heights(browser: Any, widgets: Sequence[Any]) -> list[list[tuple[int, int]]]
     """`heights` of each widget, from the narrowest phone to the widest column."""
     from live_pages import view, write_page
 
+    found: list[list[tuple[int, int]]] = [[] for _ in widgets]
     with tempfile.TemporaryDirectory() as folder:
         write_page(Path(folder), [view(widget) for widget in widgets])
-        context = browser.new_context(viewport={"width": 900, "height": 9000})
-        page = context.new_page()
-        page.goto((Path(folder) / "index.html").as_uri())
-        page.wait_for_timeout(2500)
-        found = measured(page, range(304, 1300, 16))
-        context.close()
+        for phone, widths in (
+            (True, range(304, 600, 16)),
+            (False, range(600, 920, 16)),
+        ):
+            context = browser.new_context(
+                viewport={"width": 900, "height": 9000},
+                has_touch=phone,
+                is_mobile=phone,
+            )
+            page = context.new_page()
+            page.goto((Path(folder) / "index.html").as_uri())
+            page.wait_for_timeout(2500)
+            for points, more in zip(found, measured(page, widths), strict=True):
+                points += more
+            context.close()
     return [simplified(points) for points in found]
+
+
+def examples() -> list[Any]:
+    """Each widget with about as much in it as in the chapters."""
+    from test_widgets_align import aligner
+
+    from attnkit.live import AddressingPlane, Alignment, Predict, ScoreLab
+
+    weights, truth = [[0.5, 0.5, 0, 0], [0, 0, 0.5, 0.5], [0.25] * 4], [[0, 1], [2], []]
+    caption = "The example on paper. Choose a step and read its context as a sum."
+    question = (
+        "At 24 characters, the longest trained length, the fixed vector gets 0.51 of "
+        "the symbols right. What does the additive score get?"
+    )
+    return [
+        AddressingPlane(),
+        ScoreLab(),
+        aligner(max_steps=8),
+        Alignment(
+            [*"机器学习"],
+            ["machine", "learning", "⟨eos⟩"],
+            weights,
+            truth,
+            caption=caption,
+        ),
+        Predict(question, 0.9, tolerance=0.04),
+    ]
 
 
 def main() -> None:
     from playwright.sync_api import sync_playwright
 
-    from attnkit.live import AddressingPlane, Predict, ScoreLab
     from tools import browser
 
     with sync_playwright() as playwright:
         running = playwright.chromium.launch(
             executable_path=browser.find(), args=["--no-sandbox"]
         )
-        made = [AddressingPlane(), ScoreLab(), Predict("How large?", 2.0)]
+        made = examples()
         for widget, points in zip(made, heights(running, made), strict=True):
             print(f"{type(widget).__name__}: heights = {points}")
         running.close()

@@ -8,6 +8,8 @@ from typing import Any
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
+from live_pages import view, write_page
+from measure_heights import examples
 from test_widgets_align import aligner
 from test_widgets_lab import SOURCE, TARGET, TRUTH, WEIGHTS
 from widget_bench import Bench
@@ -58,6 +60,37 @@ def test_widgets_are_accessible_and_never_scroll_the_page(
         for node in rule["nodes"]
     ]
     assert lines == []
+
+
+@pytest.mark.parametrize("column", [704, 784])
+def test_the_room_that_is_kept_is_the_room_that_is_needed(
+    bench: Bench, column: int
+) -> None:
+    """At the widths that the book's column has on most screens."""
+    widgets = examples()
+    views = [view(widget, reserved=True) for widget in widgets]
+    write_page(bench.folder, views)
+    bench.page.set_viewport_size({"width": column + 16, "height": 9000})
+    bench.page.goto(f"{bench.address}/index.html")
+    bench.page.wait_for_function(
+        "n => document.querySelectorAll('[data-live]').length === n", arg=len(widgets)
+    )
+    rooms = bench.page.evaluate(
+        """() => [...document.querySelectorAll('[data-widget]')].map((host) =>
+          [parseFloat(getComputedStyle(host.parentElement).minHeight),
+           host.offsetHeight])"""
+    )
+    off = [round(kept - needed) for kept, needed in rooms]
+    assert max(map(abs, off)) <= 40, off
+
+
+def test_the_frame_takes_the_font_of_its_page(bench: Bench) -> None:
+    page = bench.show(Predict("How much?", 3.0))
+    font = "() => getComputedStyle(document.querySelector('[data-widget]')).fontFamily"
+    assert page.evaluate(font).startswith("system-ui")
+    for name in ("--jp-ui-font-family", "--pst-font-family-base"):
+        page.add_style_tag(content=f"html {{ {name}: 'Font of {name}', serif }}")
+        assert page.evaluate(font) == f'"Font of {name}", serif'
 
 
 def test_two_of_a_kind_are_independent(bench: Bench) -> None:
