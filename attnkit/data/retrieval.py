@@ -12,6 +12,8 @@ import torch
 import torch.nn.functional as F
 from torch import Generator, Tensor
 
+from attnkit.checks import check_positive
+
 TASKS = ("same", "loud", "turned", "place")
 QUESTIONS = ("mean", "sum", "max", "each")
 LOUDEST = math.log(4)
@@ -56,7 +58,14 @@ class Shelf(NamedTuple):
         return total if question == "sum" else total / count
 
     def found(self, weights: Tensor) -> Tensor:
-        """Whether the largest of the weights (B, 1, M) lies on a wanted key: (B,)."""
+        """Whether the largest of the weights (B, 1, M) lies on a wanted key: (B,).
+
+        Raises:
+            ValueError: the weights do not fit the shelf.
+        """
+        size = (len(self.wanted), 1, self.wanted.shape[1])
+        if weights.shape != size:
+            raise ValueError(f"weights: expected {size}, got {tuple(weights.shape)}")
         best = weights[:, 0].argmax(-1, keepdim=True)
         return self.wanted.gather(-1, best)[:, 0]
 
@@ -101,14 +110,21 @@ class Shelves:
 
     def __post_init__(self) -> None:
         _check_choice("task", self.task, TASKS)
+        for name in ("keys", "width", "value_width"):
+            check_positive(name, getattr(self, name))
+        if not self.noise >= 0:
+            raise ValueError(f"noise: expected 0 or more, got {self.noise}")
+        self._check_copies()
+        if self.words <= self.keys:
+            raise ValueError(f"words: expected > {self.keys} (keys), got {self.words}")
+
+    def _check_copies(self) -> None:
         low, high = self.copies
         if not 1 <= low <= high <= self.keys:
             raise ValueError(
                 f"copies: expected 1 <= fewest <= most <= {self.keys} (keys), got "
                 f"{self.copies}"
             )
-        if self.words <= self.keys:
-            raise ValueError(f"words: expected > {self.keys} (keys), got {self.words}")
         if self.task == "place" and (self.width < self.keys or high > 1):
             raise ValueError(
                 "task: 'place' needs width >= keys and one copy, got width "
@@ -124,13 +140,28 @@ class Shelves:
 
     @cached_property
     def rotation(self) -> Tensor:
-        """The orthogonal matrix (d, d) that leads into the other language."""
+        """The rotation (d, d) that leads into the other language; all as likely."""
         generator = torch.Generator().manual_seed(self.seed + 2**20)
-        size = (self.width, self.width)
-        return torch.linalg.qr(torch.randn(size, generator=generator)).Q
+        drawn = torch.randn(self.width, self.width, generator=generator)
+        turn, upper = torch.linalg.qr(drawn)
+        turn = turn * upper.diagonal().sign()  # else QR prefers to turn things round
+        turn[:, 0] *= torch.linalg.det(turn).sign()  # a rotation, not a mirror
+        return turn
 
     def draw(self, n: int, generator: Generator | None = None) -> Shelf:
-        """n shelves, from the given generator or the global one."""
+        """n shelves, from the given generator or the global one.
+
+        Args:
+            n: how many, at least 1.
+            generator: of the random numbers; the global one if None.
+
+        Returns:
+            A batch of n shelves, on the CPU in float32.
+
+        Raises:
+            ValueError: n is not positive.
+        """
+        check_positive("n", n)
         size = (n, self.keys)
         order = torch.rand(n, self.words, generator=generator).argsort(-1)
         low, high = self.copies

@@ -50,6 +50,13 @@ def test_the_rotation_leads_from_one_language_to_the_other() -> None:
     torch.testing.assert_close(eye, torch.eye(8), atol=1e-5, rtol=0)
 
 
+def test_rotations_are_rotations_and_prefer_no_direction() -> None:
+    turns = torch.stack([Shelves(seed=s).rotation for s in range(300)])
+    assert (torch.linalg.det(turns) - 1).abs().max() < 1e-4
+    along = turns.diagonal(dim1=-2, dim2=-1).mean(0)  # of 300; std 1 / sqrt(8 · 300)
+    assert along.abs().max() < 5 / 2400**0.5
+
+
 def test_loud_keys_keep_their_direction_and_mislead_the_dot_product() -> None:
     _, plain = drawn(task="same", noise=0.0)
     _, shelf = drawn(task="loud", noise=0.0)
@@ -85,6 +92,10 @@ def test_one_seed_one_set_and_entries_of_unit_size(task: str) -> None:
         ({"copies": (3, 2)}, "copies"),
         ({"copies": (1, 9)}, "copies"),
         ({"words": 8}, "words"),
+        ({"keys": 0}, "keys"),
+        ({"width": -1}, "width"),
+        ({"noise": -0.1}, "noise"),
+        ({"noise": float("nan")}, "noise"),
         ({"task": "place", "width": 4}, "width"),
         ({"task": "place", "copies": (1, 2)}, "copies"),
     ],
@@ -98,3 +109,10 @@ def test_an_unknown_question_is_told() -> None:
     with pytest.raises(ValueError, match="question"):
         drawn(2)[1].answer("median")
     assert len(QUESTIONS) == 4
+
+
+def test_weights_of_another_shelf_and_empty_batches_are_told() -> None:
+    with pytest.raises(ValueError, match="weights"):
+        drawn(2)[1].found(torch.ones(2, 1, 7))
+    with pytest.raises(ValueError, match="n:"):
+        drawn(0)
