@@ -41,7 +41,7 @@ def run(
 ) -> Outcome:
     """Call a function on copies, with every random state as it was afterwards."""
     mine = clone(arguments)
-    with same_randomness():
+    with same_randomness(), same_settings():
         try:
             value = function(*mine)
             changed = _changed(mine, arguments, names)
@@ -55,9 +55,8 @@ def run(
 def same(one: Outcome, other: Outcome, tolerance: float) -> bool:
     """Whether two calls came to the same, NaN, exception and changed input included."""
     if one.error is not None or other.error is not None:
-        return type(one.error) is type(other.error) and str(one.error) == str(
-            other.error
-        )
+        same_kind = type(one.error) is type(other.error)
+        return same_kind and words_of(one.error) == words_of(other.error)
     if one.changed != other.changed:
         return False
     return difference(one.value, other.value, tolerance, nan_equal=True) is None
@@ -95,6 +94,9 @@ def _tensors(got: Any, want: Tensor, tolerance: float, nan_equal: bool) -> str |
         got = torch.tensor(got)
     if not isinstance(got, Tensor):
         return f"expected a tensor of shape {_shape(want)}, got {_a(got)}"
+    if got.layout != torch.strided or got.device.type == "meta":
+        what = "without values" if got.is_meta else f"of layout {got.layout}"
+        return f"expected an ordinary tensor, got one {what}"
     if got.shape != want.shape:
         return f"shape {_shape(got)}, expected {_shape(want)}"
     if _kind(got) != _kind(want):
@@ -112,10 +114,11 @@ def _arrays(
 
 
 def _values(got: Tensor, want: Tensor, tolerance: float, nan_equal: bool) -> str | None:
-    if want.dtype == torch.bool or not want.is_floating_point():
+    if _kind(want) in ("bool", "int"):
         wrong = got != want
     else:
-        got, want = got.double().cpu(), want.double().cpu()
+        wide = torch.complex128 if want.is_complex() else torch.float64
+        got, want = got.to("cpu", wide), want.to("cpu", wide)
         bad = got.isnan() & ~want.isnan()
         if bad.any() and not nan_equal:
             return f"NaN (not a number) at {_first(bad)}"
@@ -218,6 +221,17 @@ def same_randomness(start: int = 1) -> Iterator[None]:
             np.random.set_state(states[1])
 
 
+@contextmanager
+def same_settings() -> Iterator[None]:
+    """What an answer does to torch's settings ends with the call."""
+    dtype, grad = torch.get_default_dtype(), torch.is_grad_enabled()
+    try:
+        yield
+    finally:
+        torch.set_default_dtype(dtype)
+        torch.set_grad_enabled(grad)
+
+
 def clone(value: Any) -> Any:
     """A deep copy that also knows generators and tensors inside a graph."""
     if isinstance(value, torch.Generator):
@@ -248,6 +262,14 @@ def _unchanged(now: Any, before: Any) -> bool:
 
 
 # --------------------------------------------------------------------- words
+
+
+def words_of(error: BaseException | None) -> str:
+    """What an exception says; nothing when its own text fails."""
+    try:
+        return str(error).strip()
+    except Exception:
+        return ""
 
 
 def describe(arguments: tuple[Any, ...], names: list[str]) -> str:
@@ -288,7 +310,9 @@ def _first(wrong: Tensor) -> list[int]:
 def _kind(value: Tensor) -> str:
     if value.dtype == torch.bool:
         return "bool"
-    return "float" if value.is_floating_point() or value.is_complex() else "int"
+    if value.is_complex():
+        return "complex"
+    return "float" if value.is_floating_point() else "int"
 
 
 def _listed(parameters: dict[str, tuple[int, ...]]) -> str:

@@ -168,13 +168,15 @@ def check(key: str | Exercise, answer: Any = None) -> Result:
     Raises:
         ExerciseError: only when ``ATTNKIT_STRICT`` is set, for any state but pass.
     """
+    name, title = str(key), ""
     try:
         found = exercise(key)
+        name, title = found.key, found.title
         result, fresh = _cached(found, answer)
         if fresh and result.state != "todo":
             record.note(result.key, result.state)
     except Exception as error:
-        result = Result(str(key), "", "error", _first_line(error))
+        result = Result(name, title, "error", _first_line(error) or _told(error))
     if os.environ.get("ATTNKIT_STRICT") and not result:
         raise ExerciseError(repr(result))
     return result
@@ -294,7 +296,7 @@ def _told(error: BaseException) -> str:
 
 
 def _first_line(error: BaseException) -> str:
-    return (str(error).strip().splitlines() or [""])[0]
+    return (compare.words_of(error).splitlines() or [""])[0]
 
 
 def _line(error: BaseException, function: Function, found: Exercise) -> str:

@@ -8,6 +8,11 @@ from collections.abc import Iterator
 from typing import Any
 
 _DEPTH = 6
+_GIVEN = {
+    "__module__", "__qualname__", "__doc__", "__dict__", "__weakref__",
+    "__annotations__", "__firstlineno__", "__static_attributes__",
+}  # fmt: skip
+"""Members of every class that say nothing of what it computes."""
 
 
 def of(answer: Any) -> Any:
@@ -23,18 +28,30 @@ def of(answer: Any) -> Any:
 
 
 def _mark(item: Any, depth: int) -> Any:
-    """The mark of a function, a class (its methods and own bases) or a plain value."""
+    """The mark of a function, a class or a plain value."""
     if depth == 0:
         raise ValueError("helpers call each other")
     if isinstance(item, types.FunctionType):
         return _function(item, depth - 1)
     if inspect.isclass(item):
-        own = (x for x in item.__mro__ if x.__module__ == item.__module__)
-        members = (member for x in own for member in vars(x).values())
-        return tuple(_mark(x, depth) for x in members if inspect.isfunction(x))
+        return tuple(_class(x, item.__module__, depth) for x in item.__mro__)
+    if isinstance(item, tuple):
+        return tuple(_mark(x, depth) for x in item)
+    if isinstance(item, staticmethod | classmethod):
+        return type(item), _mark(item.__func__, depth)
+    if isinstance(item, property):
+        return tuple(_mark(x, depth) for x in (item.fget, item.fset, item.fdel))
     if item is None or isinstance(item, bool | int | float | str):
         return type(item), item
     raise TypeError(f"no fingerprint for {type(item).__name__}")
+
+
+def _class(one: type, module: str, depth: int) -> Any:
+    """All members of a class of the reader's own; an imported base stays what it is."""
+    if one.__module__ != module:
+        return id(one)
+    members = {name: x for name, x in vars(one).items() if name not in _GIVEN}
+    return tuple((name, _mark(x, depth)) for name, x in sorted(members.items()))
 
 
 def _function(function: types.FunctionType, depth: int) -> tuple:
@@ -47,7 +64,8 @@ def _function(function: types.FunctionType, depth: int) -> tuple:
     used = [(name, space[name]) for name in names if space[name] is not function]
     return (
         tuple((code.co_code, code.co_names, _constants(code)) for code in codes),
-        repr(function.__defaults__) + repr(function.__kwdefaults__),
+        _mark(function.__defaults__, depth),
+        _mark(tuple((function.__kwdefaults__ or {}).items()), depth),
         tuple((name, _global(x, function.__module__, depth)) for name, x in used),
     )
 

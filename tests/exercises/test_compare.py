@@ -177,3 +177,52 @@ def test_randomness_is_restored_after_a_crash() -> None:
     kit.check(SOFTMAX, crash)
     assert torch.equal(state[0], torch.get_rng_state())
     assert state[1] == random.getstate()
+
+
+def test_a_complex_answer_is_not_judged_by_its_real_part() -> None:
+    exercise = make(lambda x: x + 1, one_tensor)
+    result = kit.check(exercise, lambda x: torch.complex(x + 1, x))
+    assert result.state == "fail" and "dtype torch.complex64" in result.message
+    exercise = make(lambda x: torch.fft.fft(x), one_tensor)
+    assert kit.check(exercise, lambda x: torch.fft.fft(x.double()))
+    result = kit.check(exercise, lambda x: torch.fft.fft(x).conj())
+    assert result.state == "fail" and "j" in result.message
+
+
+@pytest.mark.parametrize(
+    ("answer", "words"),
+    [
+        (lambda x: (x + 1).to_sparse(), "of layout torch.sparse_coo"),
+        (lambda x: (x + 1).to("meta"), "without values"),
+    ],
+)
+def test_tensors_that_hold_no_plain_numbers(answer, words) -> None:
+    result = kit.check(make(lambda x: x + 1, one_tensor), answer)
+    assert result.state == "fail" and words in result.message and result.title
+
+
+def test_an_error_that_cannot_say_what_it_is() -> None:
+    class Dumb(Exception):
+        def __str__(self) -> str:
+            raise RuntimeError("no words")
+
+    def answer(scores: Tensor) -> Tensor:
+        raise Dumb
+
+    result = kit.check(SOFTMAX, answer)
+    assert result.state == "error" and result.message.startswith("Dumb")
+    assert result.title == SOFTMAX.title
+
+
+def test_settings_of_torch_end_with_the_answer() -> None:
+    def careless(scores: Tensor) -> Tensor:
+        torch.set_default_dtype(torch.float64)
+        torch.set_grad_enabled(False)
+        return scores.softmax(-1)
+
+    try:
+        assert kit.check(SOFTMAX, careless)
+        assert torch.get_default_dtype() == torch.float32 and torch.is_grad_enabled()
+    finally:
+        torch.set_default_dtype(torch.float32)
+        torch.set_grad_enabled(True)

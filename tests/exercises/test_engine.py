@@ -78,6 +78,7 @@ def test_a_broken_exercise_is_told_and_does_not_raise() -> None:
 
     result = kit.check(make(softmax, cases), softmax)
     assert result.state == "error" and "no cases today" in result.message
+    assert result.title and result.key in repr(result)
 
 
 def test_strict_raises(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -196,3 +197,26 @@ def test_fingerprints_give_up_on_what_they_cannot_see() -> None:
         assert engine.fingerprint.of(unclear) is None
     assert engine.fingerprint.of(softmax) is not None
     assert engine.fingerprint.of(1) != engine.fingerprint.of(1.0)
+
+
+MEMBERS = """
+class Mine:
+    scale = {scale}
+    def __call__(self, x): return x * self.scale
+    @staticmethod
+    def a(x): return x + {a}
+    @property
+    def b(self): return {b}
+    def c(self, x=({c}, 1)): return x
+"""
+
+
+def test_fingerprints_see_every_member_of_a_class() -> None:
+    first = {"scale": 1, "a": 1, "b": 1, "c": 1}
+    seen = []
+    for change in ({}, *({name: 2} for name in first), {"scale": "[1]"}, {"c": "[1]"}):
+        space: dict = {"__name__": "notebook"}
+        exec(MEMBERS.format(**first | change), space)
+        seen.append(engine.fingerprint.of(space["Mine"]))
+    assert seen[-2:] == [None, None], "a list may change unseen"
+    assert len(set(seen[:-2])) == 5
