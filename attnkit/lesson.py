@@ -8,6 +8,7 @@ show_source(Additive, only="forward")
 
 from __future__ import annotations
 
+import ast
 import html
 import inspect
 import json
@@ -159,7 +160,11 @@ def show_source(*objects: Any, only: str | Iterable[str] | None = None) -> None:
 
     Args:
         objects: functions, methods, classes or modules.
-        only: for classes: the name of one method, or several, to show alone.
+        only: for classes: the name of one member, or several, to show alone.
+
+    Raises:
+        TypeError: something has no Python source, or `only` stands beside no class.
+        ValueError: a class does not define what `only` names.
     """
     for item in objects:
         _display(source(item, only))
@@ -170,24 +175,49 @@ def source(item: Any, only: str | Iterable[str] | None = None) -> Source:
     item = inspect.unwrap(item) if inspect.isroutine(item) else item
     if not (inspect.isroutine(item) or inspect.isclass(item) or inspect.ismodule(item)):
         item = type(item)
+    name = getattr(item, "__qualname__", getattr(item, "__name__", repr(item)))
+    try:
+        text = textwrap.dedent(inspect.getsource(item))
+    except (TypeError, OSError) as error:
+        raise TypeError(
+            f"objects: expected Python with a source, got {name}"
+        ) from error
     wanted = [only] if isinstance(only, str) else list(only or ())
-    text = _methods(item, wanted) if wanted else inspect.getsource(item)
-    name = getattr(item, "__qualname__", item.__name__)
-    return Source(textwrap.dedent(text), f"{_place(item)} · {name}")
+    text = _members(item, text, wanted) if wanted else text
+    return Source(text, f"{_place(item)} · {name}")
 
 
-def _methods(item: Any, names: list[str]) -> str:
-    """The class statement, then the named methods, an ellipsis for what is left out."""
+def _members(item: Any, text: str, names: list[str]) -> str:
+    """The class statement, then the named members, an ellipsis for what is left out."""
     if not inspect.isclass(item):
         raise TypeError(f"only: expected a class beside it, got {item!r}")
-    missing = [name for name in names if name not in vars(item)]
+    lines = text.splitlines()
+    whole = next(x for x in ast.parse(text).body if isinstance(x, ast.ClassDef))
+    parts = {name: [] for name in names}
+    for node in whole.body:
+        for name in parts.keys() & _defines(node):
+            parts[name].append("\n".join(lines[_first(node) - 1 : node.end_lineno]))
+    missing = [name for name, found in parts.items() if not found]
     if missing:
         raise ValueError(f"only: {item.__name__} defines no {', '.join(missing)}")
-    head = next(
-        x for x in inspect.getsource(item).splitlines() if x.startswith("class")
-    )
-    bodies = [inspect.getsource(vars(item)[name]) for name in names]
-    return "\n\n".join([f"{head}\n    ...", *(body.rstrip() for body in bodies)])
+    head = lines[whole.lineno - 1 : max(_first(whole.body[0]) - 1, whole.lineno)]
+    while not head[-1].strip() or head[-1].lstrip().startswith("#"):
+        head.pop()
+    bodies = [body for found in parts.values() for body in found]
+    return "\n\n".join(["\n".join([*head, "    ..."]), *bodies])
+
+
+def _defines(node: ast.stmt) -> set[str]:
+    """The names that one statement of a class gives."""
+    if hasattr(node, "name"):
+        return {node.name}
+    targets = getattr(node, "targets", [getattr(node, "target", None)])
+    return {target.id for target in targets if isinstance(target, ast.Name)}
+
+
+def _first(node: ast.AST) -> int:
+    """The first line of a statement, decorators included."""
+    return min([node.lineno, *(x.lineno for x in getattr(node, "decorator_list", []))])
 
 
 def _place(item: Any) -> str:

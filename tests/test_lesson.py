@@ -158,6 +158,43 @@ def test_a_part_that_is_not_there(item: object, only: str, error: type) -> None:
         source(item, only)
 
 
+class Outer:
+    class Inner(
+        dict,
+        metaclass=type,
+    ):  # the note belongs to the line
+        # this one does not
+
+        scale: float = 2.0
+
+        @property
+        def f(self) -> int:
+            """One."""
+            return 1
+
+        @f.setter
+        def f(self, value: int) -> None:
+            pass
+
+
+def test_members_of_any_kind_under_a_whole_class_statement() -> None:
+    shown = source(Outer.Inner, only=["f", "scale"])
+    head, getter, setter, scale = shown.text.split("\n\n")
+    note = "):  # the note belongs to the line"
+    assert head.splitlines() == [
+        "class Inner(", "    dict,", "    metaclass=type,", note, "    ..."
+    ]  # fmt: skip
+    assert getter.startswith("    @property\n    def f(self) -> int:")
+    assert setter.startswith("    @f.setter") and scale == "    scale: float = 2.0\n"
+    assert shown.label == "test_lesson.py · Outer.Inner"
+
+
+@pytest.mark.parametrize("item", [len, int, 3, torch.softmax])
+def test_what_is_not_written_in_python_is_told(item: object) -> None:
+    with pytest.raises(TypeError, match="objects: expected Python with a source, got"):
+        show_source(item)
+
+
 def test_the_page_shows_the_same_text() -> None:
     page = source(attend.attend)._repr_html_().split("<code>")[1].split("</code>")[0]
     plain = re.sub(r"<[^>]+>", "", page)
