@@ -5,6 +5,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from attnkit.checks import check_positive
 from attnkit.data import PairSet
 
 from .search import greedy_decode
@@ -64,11 +65,16 @@ def pointing(weights: Tensor, alignment: Tensor) -> tuple[float, float, float]:
         (share of largest weights that are on a true position, mean weight on the true
         positions, what uniform weights over S would get).
     """
-    known = alignment.any(-1)  # (B, T)
+    chance = alignment.float().mean(-1)  # (B, T)
+    return tuple(_looks(weights, alignment, chance).mean(0).tolist())
+
+
+def _looks(weights: Tensor, alignment: Tensor, chance: Tensor) -> Tensor:
+    """Hit, mass and chance of each symbol with a true position: (symbols, 3)."""
     best = weights.argmax(-1, keepdim=True)  # (B, T, 1)
-    hit = alignment.gather(-1, best)[..., 0][known].float().mean()
-    mass = (weights * alignment).sum(-1)[known].mean()
-    return hit.item(), mass.item(), alignment.float().mean(-1)[known].mean().item()
+    hit = alignment.gather(-1, best)[..., 0]
+    mass = (weights * alignment).sum(-1)
+    return torch.stack([hit, mass, chance], -1)[alignment.any(-1)]
 
 
 @torch.no_grad()
@@ -80,33 +86,40 @@ def evaluate(model: Seq2Seq, pairs: PairSet, *, size: int = 200) -> Scores:
     Args:
         model: a translator; it is put into evaluation mode and back.
         pairs: with the true alignment.
-        size: pairs decoded at once; sources of one length go together.
+        size: pairs decoded at once; sources of one length go together. It changes
+            the speed, not the result.
+
+    Raises:
+        ValueError: there is no pair, or `size` is below 1.
     """
-    training = model.training
-    model.eval()
+    check_positive("size", size)
+    if not len(pairs):
+        raise ValueError("pairs: expected at least one pair, got an empty set")
     order = sorted(range(len(pairs)), key=pairs.lengths.__getitem__)
     parts = [order[i : i + size] for i in range(0, len(order), size)]
-    rows = [(len(part), *_evaluate(model, pairs[part])) for part in parts]
-    model.train(training)
-    table = torch.tensor(rows, dtype=torch.float64)
-    share = table[:, 0] / table[:, 0].sum()
-    return Scores(*(share @ table[:, 1:]).tolist())
+    training = model.training
+    model.eval()
+    try:
+        rows = [_evaluate(model, pairs[part]) for part in parts]
+    finally:
+        model.train(training)
+    right, looks = (torch.cat(part).cpu().double() for part in zip(*rows, strict=True))
+    return Scores(*right.mean(0).tolist(), *looks.mean(0).tolist())
 
 
-def _evaluate(model: Seq2Seq, pairs: PairSet) -> tuple[float, ...]:
+def _evaluate(model: Seq2Seq, pairs: PairSet) -> tuple[Tensor, Tensor]:
+    """Accuracy and exactness of each pair (B, 2), and looks (symbols, 3)."""
     batch = pairs.tensors().to(next(model.parameters()).device)
     steps = batch.target_out.shape[1] + 2
     tokens = greedy_decode(model, batch.source, max_steps=steps).tokens
     accuracy = token_accuracy(tokens, batch.target_out, batch.target_mask)
-    exact = (accuracy == 1).float().mean().item()
-    looks = (float("nan"),) * 3
-    if model.decoder.attention is not None:
-        _, weights = model(batch.source, batch.target_in, need_weights=True)
-        lengths = batch.source_mask.sum(-1)[:, None, None]
-        hit, mass, _ = pointing(weights, batch.alignment)
-        known = batch.alignment.any(-1)
-        looks = hit, mass, (batch.alignment / lengths).sum(-1)[known].mean().item()
-    return accuracy.mean().item(), exact, *looks
+    right = torch.stack([accuracy, accuracy == 1], -1)
+    if model.decoder.attention is None:
+        return right, right.new_zeros(0, 3)  # a mean over no symbols is NaN
+    _, weights = model(batch.source, batch.target_in, need_weights=True)
+    lengths = batch.source_mask.sum(-1)[:, None, None]
+    chance = (batch.alignment / lengths).sum(-1)  # (B, T)
+    return right, _looks(weights, batch.alignment, chance)
 
 
 class Translation(NamedTuple):

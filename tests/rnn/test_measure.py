@@ -38,16 +38,49 @@ def test_pointing_scores_only_symbols_with_a_source():
     assert pointing(alignment.float(), alignment)[0] == 1
 
 
-def test_evaluation_equals_pair_by_pair():
+@pytest.mark.parametrize("attention", ["additive", None])
+def test_evaluation_does_not_depend_on_how_many_go_together(attention):
     torch.manual_seed(1)
     pairs = mixed(30, 1, lengths=(1, 12))
-    model = Seq2Seq(*map(len, pairs.vocabularies), embed_dim=8, hidden_dim=8)
-    together = evaluate(model, pairs, size=7)
+    sizes = {"embed_dim": 8, "hidden_dim": 8, "attention": attention}
+    model = Seq2Seq(*map(len, pairs.vocabularies), **sizes)
+    together = evaluate(model, pairs, size=200)
+    for size in (1, 7):
+        found = tuple(evaluate(model, pairs, size=size))
+        assert found == pytest.approx(tuple(together), abs=1e-6, nan_ok=True)
     one = [evaluate(model, pairs[i]) for i in range(30)]
     assert together.token_accuracy == pytest.approx(
         sum(s.token_accuracy for s in one) / 30
     )
     assert model.training
+
+
+def test_evaluation_weighs_every_known_symbol_alike():
+    pairs = mixed(40, 2, lengths=(1, 12))
+    model = Seq2Seq(*map(len, pairs.vocabularies), embed_dim=8, hidden_dim=8).eval()
+    batch = pairs.tensors()
+    weights = model(batch.source, batch.target_in, need_weights=True)[1].double()
+    mass, chance = [], []
+    for b, rows in enumerate(pairs.alignment):
+        for t, places in enumerate(rows):
+            if places:
+                mass.append(sum(weights[b, t, s].item() for s in places))
+                chance.append(len(places) / len(pairs.source[b]))
+    found = evaluate(model, pairs, size=6)
+    assert found.mass == pytest.approx(sum(mass) / len(mass), abs=1e-6)
+    assert found.chance == pytest.approx(sum(chance) / len(chance), abs=1e-6)
+
+
+def test_evaluation_puts_the_model_back_and_names_bad_input():
+    pairs = mixed(3, 1)
+    model = Seq2Seq(5, 5)  # too small for these pairs
+    with pytest.raises(ValueError, match="source: expected numbers from 0 to 4"):
+        evaluate(model, pairs)
+    assert model.training
+    with pytest.raises(ValueError, match="pairs: expected at least one pair"):
+        evaluate(model, pairs[:0])
+    with pytest.raises(ValueError, match="size: expected a value above 0, got 0"):
+        evaluate(model, pairs, size=0)
 
 
 @pytest.mark.slow
