@@ -27,7 +27,7 @@ from tools import report
 from tools.execute import ChapterError, fresh, run, seconds
 from tools.project import BUILD, HTML, ROOT, chapter_name, run_pages
 
-STAGE = BUILD / "next"
+STAGE, OLD = BUILD / "next", BUILD / "old"
 EVERY = 15.0  # seconds between two lines of progress of one chapter
 
 
@@ -93,18 +93,19 @@ def make_pages(draft: bool = False) -> int:
 
 def swap_in(target: Path = HTML) -> None:
     """Put the new pages in the place of the old ones."""
-    old = BUILD / "old"
-    shutil.rmtree(old, ignore_errors=True)
+    shutil.rmtree(OLD, ignore_errors=True)
     if target.exists():
-        target.rename(old)
+        target.rename(OLD)
     (STAGE / "_build" / "html").rename(target)
-    shutil.rmtree(old, ignore_errors=True)
+    shutil.rmtree(OLD, ignore_errors=True)
     shutil.rmtree(STAGE, ignore_errors=True)
 
 
 def build(jobs: int, only_run: bool) -> int:
     """Run, make and swap; 0 where all went well."""
     start = time.perf_counter()
+    if OLD.exists() and not HTML.exists():
+        OLD.rename(HTML)  # the last build was stopped in the midst of its swap
     failures = run_chapters(run_pages(), jobs)
     if failures:
         say("\n" + "\n\n".join(failures))

@@ -101,9 +101,9 @@ def needs(loaded: list[str]) -> dict[str, str | None]:
     return {name: file_digest(name) for name in sorted(names)}
 
 
-def needs_unchanged(record: dict[str, str | None]) -> bool:
+def needs_unchanged(known: dict[str, str | None]) -> bool:
     """Whether every file that a run depended on is as it was."""
-    return all(file_digest(name) == value for name, value in record.items())
+    return all(file_digest(name) == value for name, value in known.items())
 
 
 def read(path: Path) -> NotebookNode:
@@ -121,13 +121,22 @@ def executed_path(path: Path) -> Path:
     return EXECUTED / f"{chapter_name(path)}.ipynb"
 
 
+def record(path: Path) -> dict:
+    """What the kept run of a chapter depended on and took; empty where none is kept."""
+    with contextlib.suppress(OSError, ValueError, KeyError):
+        text = executed_path(path).read_text(encoding="utf-8")
+        return json.loads(text)["metadata"]["attnkit"]
+    return {}
+
+
 def fresh(path: Path) -> bool:
     """Whether the kept run of the chapter still stands."""
-    store = executed_path(path)
-    if not store.exists():
-        return False
-    record = json.loads(store.read_text(encoding="utf-8"))["metadata"]["attnkit"]
-    return record["code"] == code_key(read(path)) and needs_unchanged(record["needs"])
+    kept = record(path)
+    return (
+        bool(kept)
+        and kept["code"] == code_key(read(path))
+        and needs_unchanged(kept["needs"])
+    )
 
 
 def keep(path: Path, notebook: NotebookNode) -> None:
@@ -202,11 +211,11 @@ def execute(
         client.execute(cwd=str(path.parent), env=env)
     except (CellExecutionError, CellTimeoutError, DeadKernelError) as error:
         raise ChapterError(explain(path, notebook, error)) from None
-    seconds = time.perf_counter() - start
+    took = time.perf_counter() - start
     loaded = json.loads(notebook.cells.pop().outputs[0].text)
     notebook.metadata.pop("at", None)
-    record = {"code": code, "seconds": round(seconds, 1), "needs": needs(loaded)}
-    notebook.metadata["attnkit"] = record
+    facts = {"code": code, "seconds": round(took, 1), "needs": needs(loaded)}
+    notebook.metadata["attnkit"] = facts
     return notebook
 
 
@@ -219,7 +228,4 @@ def run(path: Path, progress: Callable[[int, int], None] | None = None) -> Noteb
 
 def seconds(path: Path) -> float | None:
     """How long the kept run of a chapter took, None where there is none."""
-    with contextlib.suppress(OSError, ValueError, KeyError):
-        text = executed_path(path).read_text(encoding="utf-8")
-        return json.loads(text)["metadata"]["attnkit"]["seconds"]
-    return None
+    return record(path).get("seconds")

@@ -100,6 +100,9 @@ def test_only_what_changed_runs_again(project: Path) -> None:
     (project / "attnkit" / "fonts").mkdir()
     (project / "attnkit" / "fonts" / "a.ttf").write_bytes(b"font")
     assert ran(build(project, run)[1]) == {"one/a", "two/b"}
+    kept = project / "book" / "_build" / "executed" / "one" / "a.ipynb"
+    kept.write_text(kept.read_text()[:100])  # damaged
+    assert ran(build(project, run)[1]) == {"one/a"}
     assert ran(build(project, run)[1]) == set()
 
 
