@@ -89,6 +89,14 @@ def check_positive(name: str, value: Any, kind: type = int) -> None:
         raise ValueError(f"{name}: expected a value above 0, got {value}")
 
 
+def check_at_least(name: str, value: Any, least: int) -> None:
+    """Raise unless `value` is a whole number, `least` or more."""
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise TypeError(f"{name}: expected type int, got {type(value).__name__}")
+    if value < least:
+        raise ValueError(f"{name}: expected at least {least}, got {value}")
+
+
 def look_up(argument: str, choice: Any, known: Mapping[str, Any]) -> Any:
     """Return `choice` if it can be called, else the entry of that name in `known`."""
     if callable(choice):

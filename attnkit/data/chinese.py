@@ -178,11 +178,13 @@ def date(
         chinese: write the numbers as characters, 二〇二一年三月十四日.
 
     Raises:
-        ValueError: there is no such day, or year and day are both missing.
+        ValueError: there is no such year or day, or both are missing.
     """
     if (year is None and day is None) or not 1 <= month <= 12:
         raise ValueError(f"date: expected a date, got {year}, {month}, {day}")
-    if day and not 1 <= day <= calendar.monthrange(year or 2000, month)[1]:
+    if year is not None and not 1 <= year <= 9999:
+        raise ValueError(f"year: expected 1 to 9999, got {year}")
+    if day is not None and not 1 <= day <= calendar.monthrange(year or 2000, month)[1]:
         raise ValueError(f"day: month {month} has no day {day}")
     digits = "" if year is None else str(year)
     text = "".join(DIGITS[int(c)] for c in digits) if chinese else digits
@@ -207,7 +209,14 @@ def _shift(item: Item, by: int) -> list[Places]:
 
 def phrase(words: Sequence[str]) -> Item:
     """Words of the lexicon: 机器 学习 becomes machine learning; with 的 between
-    two of them the order turns round: 语言 的 模型, model of language."""
+    two of them the order turns round: 语言 的 模型, model of language.
+
+    Raises:
+        ValueError: a word is not in the lexicon.
+    """
+    unknown = [word for word in words if word != "的" and word not in WORDS]
+    if unknown:
+        raise ValueError(f"words: expected {', '.join(WORDS)} or 的; got {unknown}")
     text, symbols, places = "", (), []
     for word in words:
         here = tuple(range(len(text), len(text) + len(word)))

@@ -6,6 +6,7 @@ import os
 import time
 import urllib.error
 import urllib.request
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 
@@ -68,7 +69,7 @@ def fetch(
     found = _digest(digest, path) if path.exists() else "no file"
     if found == checksum:
         return path
-    path.parent.mkdir(parents=True, exist_ok=True)
+    _make_folder(path.parent)
     part = path.with_name(f".{path.name}.{os.getpid()}.part")
     problem = f"the file there is another one ({found})" if path.exists() else found
     for attempt in range(tries):
@@ -95,11 +96,21 @@ class _Short(http.client.HTTPException):
     """The connection ended before the file did."""
 
 
+def _make_folder(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except (FileExistsError, NotADirectoryError) as error:
+        raise NotADirectoryError(
+            f"expected a folder at {folder}, but {error.filename} is or lies in a "
+            "file; set ATTNKIT_DATA to a folder"
+        ) from error
+
+
 def _digest(digest: Digest, path: Path) -> str:
     """The digest, or in words why there is none."""
     try:
         return digest(path)
-    except (OSError, EOFError, ValueError) as error:
+    except (OSError, EOFError, ValueError, zlib.error) as error:
         return f"a broken file: {error}"
 
 

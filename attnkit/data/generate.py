@@ -5,6 +5,8 @@ from collections.abc import Callable
 
 from tqdm.auto import tqdm
 
+from attnkit.checks import check_at_least
+
 from .chinese import (
     DIGITS,
     MONTHS,
@@ -134,8 +136,7 @@ def numbers(
 
 
 def _lists(n: int, seed: int, items: int, split: str | None, draw: Draw) -> PairSet:
-    if items < 1:
-        raise ValueError(f"items: expected at least 1, got {items}")
+    check_at_least("items", items, 1)
     return _collect(n, seed, split, lambda rng: join([draw(rng) for _ in range(items)]))
 
 

@@ -6,8 +6,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+import numpy as np
 import torch
 from torch import Tensor
+
+from attnkit.checks import check_at_least
 
 from .vocabulary import BOS, EOS, PAD, Vocabulary
 
@@ -83,11 +86,21 @@ class PairSet:
     def __len__(self) -> int:
         return len(self.source)
 
-    def __getitem__(self, chosen: int | slice | Sequence[int]) -> "PairSet":
-        """The chosen pairs, as a `PairSet` again (one pair for one number)."""
-        if isinstance(chosen, slice):
-            chosen = range(len(self))[chosen]
-        rows = [chosen] if isinstance(chosen, int) else [int(i) for i in chosen]
+    def __getitem__(self, chosen: int | slice | Sequence[int] | Tensor) -> "PairSet":
+        """The chosen pairs, as a `PairSet` again (one pair for one number).
+
+        Args:
+            chosen: a number, a slice, several numbers, or one boolean per pair.
+
+        Raises:
+            IndexError: a number outside the set, too few or too many booleans, or
+                something else than these.
+        """
+        if not isinstance(chosen, slice):
+            chosen = np.asarray(chosen, None if np.size(chosen) else np.int64)
+        rows = np.atleast_1d(np.arange(len(self))[chosen])
+        if rows.ndim > 1:
+            raise IndexError(f"chosen: expected one axis, got shape {chosen.shape}")
         return PairSet(
             [self.source[i] for i in rows],
             [self.target[i] for i in rows],
@@ -115,7 +128,7 @@ class PairSet:
         """All pairs as one padded batch, with the true alignment.
 
         Raises:
-            ValueError: there is no pair.
+            ValueError: there is no pair, or an alignment leads out of its source.
         """
         batch = self._padded()
         shape = *batch.target_in.shape, batch.source.shape[1]
@@ -126,6 +139,12 @@ class PairSet:
             for t, places in enumerate(rows)
             for s in places
         ]
+        wrong = [(b, s) for b, _, s in true if not 0 <= s < len(self.source[b])]
+        if wrong:
+            raise ValueError(
+                "alignment: expected positions inside the source, got (pair, position) "
+                f"{wrong[:3]}"
+            )
         if true:
             alignment[tuple(torch.tensor(true).T)] = True
         return batch._replace(alignment=alignment)
@@ -154,16 +173,18 @@ class PairSet:
             seed: of the order; the same seed gives the same batches.
             shuffle: False keeps the order of the set.
             pool: batches per pool.
+
+        Raises:
+            ValueError: `size` or `pool` is below 1.
         """
-        if size < 1:
-            raise ValueError(f"size: expected at least 1, got {size}")
+        check_at_least("size", size, 1)
+        check_at_least("pool", pool, 1)
         order = list(range(len(self)))
         if not shuffle:
-            groups = [order[i : i + size] for i in range(0, len(order), size)]
+            groups = (order[i : i + size] for i in range(0, len(order), size))
         else:
             groups = _pools(order, self.lengths, size, pool, random.Random(seed))
-        for group in groups:
-            yield self[group]._padded()
+        return (self[group]._padded() for group in groups)
 
 
 def _pools(

@@ -6,7 +6,7 @@ import random
 import pytest
 
 from attnkit.data import date, dates, english, join, lexicon, mixed, number, numbers
-from attnkit.data.chinese import DIGITS, SMALL, TENS, WORDS
+from attnkit.data.chinese import DIGITS, SMALL, TENS, WORDS, phrase
 
 VALUE = {name: i for i, name in enumerate(SMALL)} | {
     name: 10 * i for i, name in enumerate(TENS)
@@ -143,6 +143,11 @@ def test_both_vocabularies_know_every_generated_symbol():
     [
         (lambda: number(10_000), "n: expected 0 to 9999, got 10000"),
         (lambda: date(2021, 2, 29), "day: month 2 has no day 29"),
+        (lambda: date(2021, 3, 0), "day: month 3 has no day 0"),
+        (lambda: date(0, 3, 1), "year: expected 1 to 9999, got 0"),
+        (lambda: date(-5, 3, None), "year: expected 1 to 9999, got -5"),
+        (lambda: date(12345, 3, 1), "year: expected 1 to 9999, got 12345"),
+        (lambda: phrase(["苹果", "学习"]), r"words: .*机器.*的; got \['苹果'\]"),
         (lambda: date(2021, 13, 1), "date: expected a date, got 2021, 13, 1"),
         (lambda: date(None, 5, None), "date: expected a date"),
         (lambda: mixed(1, lengths=(5, 4)), r"lengths: .* got \(5, 4\)"),

@@ -128,6 +128,16 @@ def test_the_cache_folder_is_a_setting(monkeypatch, tmp_path):
     assert cache_folder() == Path.home() / ".cache" / "attnkit"
 
 
+@pytest.mark.parametrize("inside", ["", "folder"])
+def test_a_file_in_the_place_of_the_folder_is_told(monkeypatch, tmp_path, inside):
+    path = tmp_path / "notes.txt"
+    path.write_text("mine")
+    monkeypatch.setenv("ATTNKIT_DATA", str(path / inside))
+    with pytest.raises(NotADirectoryError, match=r"notes\.txt.*set ATTNKIT_DATA"):
+        multi30k("val", progress=False)
+    assert path.read_text() == "mine"
+
+
 @pytest.fixture
 def tiny(monkeypatch, tmp_path):
     """A data set of two pairs in the place of Multi30k."""
@@ -151,11 +161,20 @@ def test_files_that_are_there_need_no_network(tiny, monkeypatch):
     assert multi30k_lines("val", "de")[1] == "Zwei."
 
 
-def test_a_damaged_file_is_replaced(tiny, serve, monkeypatch):
+def without_a_checksum(whole: bytes) -> bytes:
+    return whole[:-9]
+
+
+def with_a_wrong_bit(whole: bytes) -> bytes:
+    return whole[:10] + bytes([whole[10] ^ 6]) + whole[11:]  # no such kind of block
+
+
+@pytest.mark.parametrize("damage", [without_a_checksum, with_a_wrong_bit])
+def test_a_damaged_file_is_replaced(tiny, serve, monkeypatch, damage):
     module, folder = tiny
     path = folder / "val.de.gz"
     whole = path.read_bytes()
-    path.write_bytes(whole[:-9])
+    path.write_bytes(damage(whole))
     url, _ = serve((200, whole, None))
     monkeypatch.setattr(module, "ADDRESS", url.rsplit("/", 1)[0])
     assert len(multi30k_lines("val", "de", progress=False)) == 2

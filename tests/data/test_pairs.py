@@ -1,5 +1,6 @@
 """Pairs become batches without losing or inventing anything."""
 
+import numpy as np
 import pytest
 import torch
 
@@ -64,6 +65,24 @@ def test_choosing_pairs():
     assert PAIRS[-2:].target == PAIRS.target[-2:]
     assert set(PAIRS.between(4, 5).lengths) == {4, 5}
     assert PAIRS[[1, 0]].alignment == [PAIRS.alignment[1], PAIRS.alignment[0]]
+    assert len(PAIRS[[]]) == 0
+
+
+@pytest.mark.parametrize("number", [np.int64(3), torch.tensor(3), 3 - len(PAIRS)])
+def test_a_pair_is_chosen_by_any_whole_number(number):
+    assert PAIRS[number].source == PAIRS[[number]].source == [PAIRS.source[3]]
+
+
+@pytest.mark.parametrize("make", [list, np.array, torch.tensor])
+def test_pairs_are_chosen_by_booleans(make):
+    short = [n < 4 for n in PAIRS.lengths]
+    assert PAIRS[make(short)].source == PAIRS.between(1, 3).source
+
+
+@pytest.mark.parametrize("chosen", [1.5, [1.5], True, None, "a", [[0]], [True], 999])
+def test_what_chooses_no_pairs_is_refused(chosen):
+    with pytest.raises(IndexError):
+        PAIRS[chosen]
 
 
 def test_lists_of_words_are_sources_too():
@@ -78,4 +97,10 @@ def test_bad_input_is_named():
     with pytest.raises(ValueError, match="pairs: expected at least one pair"):
         PAIRS[:0].tensors()
     with pytest.raises(ValueError, match="size: expected at least 1, got 0"):
-        next(PAIRS.batches(0))
+        PAIRS.batches(0)
+    with pytest.raises(ValueError, match="pool: expected at least 1, got -1"):
+        PAIRS.batches(4, pool=-1)
+    for place in (-1, 2):
+        pairs = PairSet(["abc", "de"], [("x",)] * 2, [[(2,)], [(place,)]])
+        with pytest.raises(ValueError, match=rf"alignment: .*got .*\[\(1, {place}\)\]"):
+            pairs.tensors()
