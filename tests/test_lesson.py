@@ -158,10 +158,14 @@ def test_a_part_that_is_not_there(item: object, only: str, error: type) -> None:
         source(item, only)
 
 
+class Outside:
+    pass
+
+
 class Outer:
     class Inner(
         dict,
-        metaclass=type,
+        Outside,
     ):  # the note belongs to the line
         # this one does not
 
@@ -182,7 +186,7 @@ def test_members_of_any_kind_under_a_whole_class_statement() -> None:
     head, getter, setter, scale = shown.text.split("\n\n")
     note = "):  # the note belongs to the line"
     assert head.splitlines() == [
-        "class Inner(", "    dict,", "    metaclass=type,", note, "    ..."
+        "class Inner(", "    dict,", "    Outside,", note, "    ..."
     ]  # fmt: skip
     assert getter.startswith("    @property\n    def f(self) -> int:")
     assert setter.startswith("    @f.setter") and scale == "    scale: float = 2.0\n"
