@@ -166,8 +166,7 @@ def drawn(text: str) -> np.ndarray:
 
 
 def test_each_character_has_its_own_shape() -> None:
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
+    with warnings.catch_warnings(action="ignore"):
         box = drawn("\U0010fffd")
     shapes = [drawn(character) for character in WORDS.replace(" ", "")]
     assert all((shape != box).any() for shape in shapes)
