@@ -14,10 +14,10 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from attnkit.checks import (
+    check_at_least,
     check_batch,
     check_float,
     check_mask,
-    check_positive,
     check_same_dtype,
     look_up,
 )
@@ -105,7 +105,8 @@ def attend(
         value: $(\ldots, M, d_v)$.
         score: a name in `SCORES` or a callable (query, key) → scores.
         normalize: a name in `NORMALIZERS` or a callable (scores, mask) → weights.
-        mask: boolean, broadcastable to $(\ldots, N, M)$; True = may attend.
+        mask: boolean, broadcastable to $(\ldots, N, M)$; True = may attend. What it
+            hides must be finite all the same: 0 times NaN is NaN.
         need_weights: also return the weights.
 
     Returns:
@@ -115,7 +116,7 @@ def attend(
 
     Raises:
         ValueError: a shape, dtype, mask or name does not fit.
-        TypeError: an argument is not a tensor.
+        TypeError: an argument, or what a callable returns, is not a tensor.
 
     Source:
         Vaswani et al. 2017 (arXiv:1706.03762), section 3.2, for the words query, key
@@ -127,6 +128,7 @@ def attend(
     if score is scaled_dot and normalize is softmax and not need_weights:
         return _fused(query, key, value, mask)
     scores = score(query, key)  # (..., N, M)
+    check_float("scores", scores)
     check_mask(mask, scores.shape)
     weights = normalize(scores, mask)  # (..., N, M)
     context = aggregate(weights, value)  # (..., N, d_v)
@@ -191,11 +193,14 @@ def aggregate(weights: Tensor, value: Tensor) -> Tensor:
         Context $(\ldots, N, d_v)$.
 
     Raises:
-        ValueError: the last axis of weights is not the number of values, or the
-            normalizer did not return a tensor.
+        ValueError: a dtype or leading axes do not fit, or the last axis of weights is
+            not the number of values.
+        TypeError: weights or value are not a tensor.
     """
     check_float("weights", weights)
     check_float("value", value)
+    check_same_dtype(value=value, weights=weights)
+    check_batch(value=value, weights=weights)
     if weights.shape[-1] != value.shape[-2]:
         raise ValueError(
             f"weights: expected last dimension {value.shape[-2]} (rows of value), "
@@ -211,13 +216,13 @@ def padding_mask(lengths: Tensor, size: int) -> Tensor:
 
     Args:
         lengths: (B,) whole numbers from 0 to `size`.
-        size: the padded length.
+        size: the padded length, 0 or more.
 
     Returns:
         Boolean mask (B, size).
 
     Raises:
-        ValueError: lengths are not one axis of whole numbers.
+        ValueError: lengths are not one axis of whole numbers from 0 to `size`.
     """
     if not isinstance(lengths, Tensor):
         raise TypeError(f"lengths: expected a tensor, got {type(lengths).__name__}")
@@ -225,6 +230,11 @@ def padding_mask(lengths: Tensor, size: int) -> Tensor:
         raise ValueError(
             f"lengths: expected one axis of whole numbers, got {lengths.dtype} of "
             f"shape {tuple(lengths.shape)}"
+        )
+    check_at_least("size", size, 0)
+    if not torch.compiler.is_compiling() and ((lengths < 0) | (lengths > size)).any():
+        raise ValueError(
+            f"lengths: expected numbers from 0 to {size}, got {lengths.tolist()}"
         )
     return torch.arange(size, device=lengths.device) < lengths[:, None]  # (B, size)
 
@@ -236,7 +246,7 @@ def causal_mask(n: int, m: int | None = None, device=None) -> Tensor:
     bottom right), as when new tokens follow a cache of old ones.
 
     Args:
-        n: number of queries, at least 1.
+        n: number of queries, 0 or more.
         m: number of keys; `n` if None.
         device: where the mask is made.
 
@@ -244,6 +254,6 @@ def causal_mask(n: int, m: int | None = None, device=None) -> Tensor:
         Boolean mask (n, m); True = may attend.
     """
     m = n if m is None else m
-    check_positive("n", n)
-    check_positive("m", m)
+    check_at_least("n", n, 0)
+    check_at_least("m", m, 0)
     return torch.ones(n, m, dtype=torch.bool, device=device).tril(m - n)

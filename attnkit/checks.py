@@ -97,6 +97,20 @@ def check_at_least(name: str, value: Any, least: int) -> None:
         raise ValueError(f"{name}: expected at least {least}, got {value}")
 
 
+def check_shape(name: str, value: Tensor, shape: Iterable[int]) -> None:
+    """Raise unless `value` has exactly this shape."""
+    if value.shape != tuple(shape):
+        raise ValueError(
+            f"{name}: expected shape {tuple(shape)}, got {tuple(value.shape)}"
+        )
+
+
+def is_transformed(*tensors: Tensor) -> bool:
+    """Whether `torch.func` (vmap, grad, ...) is at work: numbers cannot be looked at,
+    and nothing can be computed again in the backward pass."""
+    return any(map(torch._C._functorch.is_functorch_wrapped_tensor, tensors))
+
+
 def look_up(argument: str, choice: Any, known: Mapping[str, Any]) -> Any:
     """Return `choice` if it can be called, else the entry of that name in `known`."""
     if callable(choice):

@@ -10,7 +10,9 @@ import math
 import torch
 from torch import Tensor
 
-from attnkit.checks import check_float, check_mask, check_positive
+from attnkit.checks import check_float, check_mask, check_positive, is_transformed
+
+_COLDEST = torch.finfo(torch.float32).tiny  # what is below may count as zero
 
 
 def _check(scores: Tensor, mask: Tensor | None) -> None:
@@ -54,12 +56,21 @@ def softmax(
         and Dean 2015 (arXiv:1503.02531), equation 1.
     """
     _check(scores, mask)
-    if not isinstance(temperature, Tensor):
-        check_positive("temperature", temperature, float)
-        scores = scores if temperature == 1 else scores / temperature
+    filled = _fill(scores, mask)
+    if isinstance(temperature, Tensor):
+        filled = _below_best(filled) / temperature
     else:
-        scores = scores / temperature
-    return _clear(torch.softmax(_fill(scores, mask), dim=-1), mask)
+        check_positive("temperature", temperature, float)
+        if temperature != 1:
+            filled = _below_best(filled) / max(temperature, _COLDEST)
+    return _clear(torch.softmax(filled, dim=-1), mask)
+
+
+def _below_best(scores: Tensor) -> Tensor:
+    """Each score less the best of its row: no division can make that infinite."""
+    if scores.shape[-1] == 0:
+        return scores
+    return scores - scores.detach().amax(-1, keepdim=True)
 
 
 def _threshold_step(shifted: Tensor, tau: Tensor, power: int) -> Tensor:
@@ -83,12 +94,13 @@ def _most_steps(size: int, eps: float) -> int:
 def _threshold(shifted: Tensor, power: int) -> Tensor:
     r"""Solve $\sum_j [x_j - \tau]_+^p = 1$ for rows whose largest entry is 0."""
     eps = torch.finfo(shifted.dtype).eps
-    traced = torch.compiler.is_compiling()  # no early stop, and any number of keys
+    traced = torch.compiler.is_compiling()  # any number of keys
+    blind = traced or is_transformed(shifted)  # no early stop
     tau = shifted.new_full((*shifted.shape[:-1], 1), -1.0)
     for _ in range(_most_steps(2**20 if traced else shifted.shape[-1], eps)):
         step = _threshold_step(shifted, tau, power)
         tau = tau + step.clamp_min(0)
-        if not traced and not (step > 4 * eps).any():
+        if not blind and not (step > 4 * eps).any():
             break
     return tau
 

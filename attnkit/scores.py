@@ -12,7 +12,13 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
-from attnkit.checks import check_batch, check_float, check_positive, check_same_dtype
+from attnkit.checks import (
+    check_batch,
+    check_float,
+    check_positive,
+    check_same_dtype,
+    is_transformed,
+)
 from attnkit.checks import check_width as _check_width
 
 # The additive score has a hidden layer of queries x keys x width numbers. It goes
@@ -102,7 +108,15 @@ def cosine(query: Tensor, key: Tensor) -> Tensor:
         Graves, Wayne and Danihelka 2014 (arXiv:1410.5401), equation 6.
     """
     _check_products(query, key)
-    return F.normalize(query, dim=-1, eps=1e-6) @ F.normalize(key, dim=-1, eps=1e-6).mT
+    return _unit(query) @ _unit(key).mT  # (..., N, M)
+
+
+def _unit(x: Tensor) -> Tensor:
+    """Vectors of length 1, whose squares are summed only after scaling down."""
+    if x.shape[-1] == 0:
+        return x
+    largest = x.detach().abs().amax(-1, keepdim=True)  # (..., 1)
+    return F.normalize(x / largest.clamp_min(1), dim=-1, eps=1e-6)
 
 
 class _Score(nn.Module):
@@ -116,6 +130,7 @@ class _Score(nn.Module):
 
     def check(self, query: Tensor, key: Tensor) -> None:
         _check(query, key)
+        check_same_dtype(weights=next(self.parameters()), query=query)
         _check_width("query", query, self.query_dim, "query_dim")
         _check_width("key", key, self.key_dim, "key_dim")
 
@@ -175,7 +190,8 @@ def _additive(query: Tensor, key: Tensor, v: Tensor) -> Tensor:
     if rows >= query.shape[-2]:
         return _tanh_score(query, key, v)
     parts = query.split(rows, dim=-2)
-    if torch.is_grad_enabled() and per_query * query.shape[-2] > _KEEP:
+    large = torch.is_grad_enabled() and per_query * query.shape[-2] > _KEEP
+    if large and not is_transformed(query, key, v):
         blocks = [_recomputed(part, key, v) for part in parts]
     else:
         blocks = [_tanh_score(part, key, v) for part in parts]
@@ -195,7 +211,7 @@ class Additive(_Score):
 
     The hidden layer has a number for every query, key and hidden unit. It is computed
     in blocks of queries, and past 16 million numbers again in the backward pass, so
-    that memory stays bounded.
+    that memory stays bounded (not under `torch.func`, which cannot compute again).
 
     Args:
         query_dim: width of a query.
@@ -311,6 +327,7 @@ class Location(nn.Module):
             ValueError: the key has more than `max_keys` rows, or sizes do not fit.
         """
         _check(query, key)
+        check_same_dtype(weights=self.weight, query=query)
         _check_width("query", query, self.query_dim, "query_dim")
         if key.shape[-2] > self.max_keys:
             raise ValueError(

@@ -6,12 +6,9 @@ import pytest
 import torch
 from torch import nn
 
-from attnkit import scores
 from attnkit.attend import (
     NORMALIZERS,
     SCORES,
-    Additive,
-    Concat,
     General,
     Location,
     aggregate,
@@ -20,7 +17,6 @@ from attnkit.attend import (
     dot,
     padding_mask,
     sample_reinforce,
-    scaled_dot,
     softmax,
     top_k,
 )
@@ -132,40 +128,6 @@ def test_one_key_gets_all(name):
     assert torch.equal(weights, torch.ones(2, 3, 1, dtype=torch.float64))
 
 
-# --- scores -----------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("keep", [2**24, 1], ids=["kept", "computed again"])
-def test_additive_score_in_blocks_equals_the_whole(monkeypatch, keep):
-    score = Additive(4, 4, 8, dtype=torch.float64)
-    query, key, _ = triple(2, n=7, grad=True)
-    inputs = (query, key, *score.parameters())
-    whole = score(query, key)
-    expected = loss_gradients(whole, inputs)
-    monkeypatch.setattr(scores, "_BLOCK", {"cpu": 200})
-    monkeypatch.setattr(scores, "_KEEP", keep)
-    blocks = score(query, key)
-    torch.testing.assert_close(blocks, whole)
-    torch.testing.assert_close(loss_gradients(blocks, inputs), expected)
-
-
-def test_concat_is_additive_with_one_matrix():
-    concat, additive = Concat(4, 6, 5), Additive(4, 6, 5)
-    with torch.no_grad():
-        additive.query_weight.copy_(concat.weight[:, :4])
-        additive.key_weight.copy_(concat.weight[:, 4:])
-        additive.v.copy_(concat.v)
-    query, key = torch.randn(2, 3, 4), torch.randn(2, 5, 6)
-    torch.testing.assert_close(concat(query, key), additive(query, key))
-
-
-def test_scaling_keeps_the_variance_at_any_width():
-    for d in (4, 64, 1024):
-        query, key = torch.randn(200, d), torch.randn(200, d)
-        assert scaled_dot(query, key).var().item() == pytest.approx(1, abs=0.15)
-        assert dot(query, key).var().item() == pytest.approx(d, rel=0.15)
-
-
 # --- masks ------------------------------------------------------------------------
 
 
@@ -177,6 +139,13 @@ def test_causal_mask_by_perturbing_the_future():
         changed[:, j] += 1
         moved = (attend(query, key, changed, mask=causal_mask(4, 6)) != before).any(-1)
         assert moved[0].tolist() == [j <= i + 2 for i in range(4)]
+
+
+def test_no_queries_or_no_keys_have_a_causal_mask():
+    for n, m in ((0, 3), (3, 0), (0, 0)):
+        query, key, value = triple(1, n=n, m=m)
+        assert causal_mask(n, m).shape == (n, m)
+        assert not attend(query, key, value, mask=causal_mask(n, m)).any()
 
 
 def test_padding_mask_makes_padding_invisible():
@@ -192,7 +161,7 @@ def test_padding_mask_makes_padding_invisible():
 # --- bad input --------------------------------------------------------------------
 
 Q, K, V = torch.randn(2, 3, 4), torch.randn(2, 5, 4), torch.randn(2, 5, 6)
-K3 = torch.randn(3, 5, 4)
+K3, W = torch.randn(3, 5, 4), torch.rand(2, 3, 5)
 BAD = {
     "integer query": ((Q.long(), K, V), {}, r"query: .*floating.*got torch.int64"),
     "flat key": ((Q, K[0, 0], V), {}, r"key: .*2 dimensions, got shape \(4,\)"),
@@ -243,6 +212,25 @@ def test_errors_name_argument_wish_and_what_came(case, need_weights):
         (lambda: softmax(Q, temperature=0.0), ValueError, "temperature: .*got 0.0"),
         (lambda: top_k(Q, k=0), ValueError, "k: expected a value above 0, got 0"),
         (lambda: top_k(Q, k=1.5), TypeError, "k: expected type int, got float"),
+        (
+            lambda: attend(Q, K, V, score=lambda query, key: 1.0),
+            TypeError,
+            "scores: expected a tensor, got float",
+        ),
+        (lambda: aggregate(W.double(), V), ValueError, "weights: .*float32 as in val"),
+        (lambda: aggregate(W, K3), ValueError, r"weights: .*value \(3,\), got \(2,\)"),
+        (
+            lambda: padding_mask(torch.tensor([9, -2]), 3),
+            ValueError,
+            r"lengths: expected numbers from 0 to 3, got \[9, -2\]",
+        ),
+        (
+            lambda: padding_mask(torch.tensor([1]), 3.5),
+            TypeError,
+            "size: expected type int, got float",
+        ),
+        (lambda: causal_mask(-1), ValueError, "n: expected at least 0, got -1"),
+        (lambda: causal_mask(2, True), TypeError, "m: expected type int, got bool"),
         (lambda: General(4, 0), ValueError, "key_dim: .*got 0"),
         (
             lambda: General(3, 4)(Q, K),

@@ -65,6 +65,25 @@ def test_second_derivatives(function):
     assert torch.autograd.gradgradcheck(function, scores_)
 
 
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+@pytest.mark.parametrize("temperature", [1e-30, 1e-40, 1e-60])
+def test_the_coldest_temperatures_choose_the_best(temperature, dtype):
+    scores_, mask = torch.randn(4, 9, dtype=dtype), torch.rand(4, 9) < 0.7
+    mask[0] = False
+    cold = softmax(scores_, mask, temperature=temperature)
+    assert torch.equal(cold, hard(scores_, mask))
+
+
+@pytest.mark.parametrize("name", sorted({*NORMALIZERS} - {"sampled"}))
+def test_vmap_goes_row_by_row(name):
+    scores_, mask = torch.randn(4, 3, 9, dtype=torch.float64), torch.rand(3, 9) < 0.7
+    mapped = torch.vmap(lambda row: NORMALIZERS[name](row, mask))(scores_)
+    torch.testing.assert_close(mapped, NORMALIZERS[name](scores_, mask))
+    jacobian = torch.func.jacrev(NORMALIZERS[name])(scores_[0, 0])
+    expected = torch.autograd.functional.jacobian(NORMALIZERS[name], scores_[0, 0])
+    torch.testing.assert_close(jacobian, expected)
+
+
 @pytest.mark.parametrize("power", [1, 2])
 def test_newton_ends_within_its_proven_number_of_steps(power):
     levels = -torch.arange(1, 4097, dtype=torch.float64).log2() / 12  # falls slowly
