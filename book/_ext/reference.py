@@ -105,6 +105,58 @@ class ClaimsTable(Made):
         return claims_text(json.loads(CLAIMS.read_text("utf-8")))
 
 
+def machine_text(result: dict) -> str:
+    """One sentence on what a benchmark was measured on, and how."""
+    m = result["machine"]
+    threads = (
+        f"{m['threads']} thread{'s' * (m['threads'] != '1')} of {m['cores']} cores"
+    )
+    return (
+        f"Measured on {m['system']} ({m['processor']}), Python {m['python']}, torch "
+        f"{m['torch']}, {threads}. Each ratio is the median of {result['rounds']} "
+        "rounds, with the quartiles in brackets."
+    )
+
+
+def import_text(result: dict) -> list[str]:
+    """What importing the package costs, where a benchmark says so."""
+    cost = result.get("import")
+    if not cost:
+        return []
+    added, torch = cost["attnkit_adds_s"], cost["torch_s"]
+    return [
+        f"`import attnkit` adds {added:.2f} s to the {torch:.2f} s of `import torch`; "
+        f"{cost['allowed_s']} s are allowed.",
+        "",
+    ]
+
+
+def ratio(found: dict | None) -> str:
+    """A ratio with its spread."""
+    return f"{found['median']} ({found['low']}–{found['high']})" if found else ""
+
+
+def case_text(cases: list[dict]) -> list[str]:
+    """A heading and a table for one task: a row per implementation, passes across."""
+    first = cases[0]
+    floors = ", ".join(f"{figure(c['floor_ms'])} ms {c['pass']}" for c in cases)
+    names = list(dict.fromkeys(name for case in cases for name in case["ratios"]))
+    rows = [[n, *(ratio(case["ratios"].get(n)) for case in cases)] for n in names]
+    head = ["time ÷ floor", *(case["pass"] for case in cases)]
+    title = f"## {first['name']}, {first['size']}"
+    floor = f"Floor: {first['floor']} ({floors})."
+    return [title, "", floor, "", *table(head, rows), ""]
+
+
+def speed_text(result: dict) -> list[str]:
+    """All that one file of results says; tasks in the order of the file."""
+    tasks: dict[tuple[str, str], list[dict]] = defaultdict(list)
+    for case in result["cases"]:
+        tasks[case["name"], case["size"]].append(case)
+    lines = [machine_text(result), "", *import_text(result)]
+    return lines + [line for cases in tasks.values() for line in case_text(cases)]
+
+
 class SpeedTable(Made):
     """`{speed-table}`: what the benchmarks wrote."""
 
@@ -114,18 +166,8 @@ class SpeedTable(Made):
             self.env.note_dependency(str(file))
         if not files:
             return ["Nothing has been measured yet: see the folder `benchmarks/`."]
-        return [
-            line for file in files for line in self.one(json.loads(file.read_text()))
-        ]
-
-    def one(self, result: dict) -> list[str]:
-        """One file: title, the machine, and rows that are dicts with equal keys."""
-        rows = result.get("rows", [])
-        head = list(rows[0]) if rows else []
-        body = [[figure(row.get(name, "")) for name in head] for row in rows]
-        machine = result.get("machine", "")
-        title = [f"## {result.get('title', 'Times')}", "", str(machine), ""]
-        return [*title, *table(head, body), ""]
+        results = [json.loads(file.read_text("utf-8")) for file in files]
+        return [line for result in results for line in speed_text(result)]
 
 
 def setup(app: Sphinx) -> dict:

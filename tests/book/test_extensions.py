@@ -143,6 +143,24 @@ def test_bars_do_not_break_a_table() -> None:
     assert "| \\|x\\| < 1 | 1 of 1 | yes |" in text
 
 
+def test_speed_shows_a_row_per_implementation_and_the_passes_across() -> None:
+    spread = {"median": 1.5, "low": 1.4, "high": 1.7}
+    case = {"name": "attend", "size": "8 × 64", "floor": "softmax", "floor_ms": 2.5}
+    forward = case | {"pass": "forward", "ratios": {"ours": spread, "theirs": spread}}
+    both = case | {"pass": "both", "floor_ms": 5.0, "ratios": {"ours": spread}}
+    machine = dict.fromkeys(("system", "processor", "python", "torch", "threads"), "1")
+    result = {
+        "machine": machine | {"cores": "2"},
+        "rounds": 5,
+        "cases": [forward, both],
+    }
+    text = "\n".join(reference.speed_text(result))
+    assert "## attend, 8 × 64" in text
+    assert "Floor: softmax (2.5 ms forward, 5 ms both)." in text
+    assert "| ours | 1.5 (1.4–1.7) | 1.5 (1.4–1.7) |" in text
+    assert "| theirs | 1.5 (1.4–1.7) |  |" in text
+
+
 def test_card_pages_are_made_kept_and_dropped(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
