@@ -1,7 +1,7 @@
 r"""Attention is three steps: score, normalize, aggregate.
 
-$$e_{ij} = \mathrm{score}(q_i, k_j) \qquad w_i = \mathrm{normalize}(e_i) \qquad
-c_i = \sum_j w_{ij} v_j$$
+$$e_{ij} = \mathrm{score}(q_i, k_j) \qquad a_i = \mathrm{normalize}(e_i) \qquad
+c_i = \sum_j a_{ij} v_j$$
 
 This file is the definition that every chapter calls. The choices for step 1 live in
 `attnkit.scores`, those for step 2 in `attnkit.normalizers`; both are offered here too.
@@ -92,8 +92,8 @@ def attend(
 ) -> Tensor | tuple[Tensor, Tensor]:
     r"""Score every key against the query, normalize, sum the values by weight.
 
-    $$e_{ij} = \mathrm{score}(q_i, k_j) \qquad w_i = \mathrm{normalize}(e_i) \qquad
-    c_i = \sum_j w_{ij} v_j$$
+    $$e_{ij} = \mathrm{score}(q_i, k_j) \qquad a_i = \mathrm{normalize}(e_i) \qquad
+    c_i = \sum_j a_{ij} v_j$$
 
     With the default score and normalizer, no weights asked for and $d_k = d_v$,
     PyTorch's fused kernel does all three steps without ever holding the weights. It
@@ -183,7 +183,7 @@ def _outer_alike(mask: Tensor, batch: torch.Size) -> Tensor:
 def aggregate(weights: Tensor, value: Tensor) -> Tensor:
     r"""Step 3: sum the values, each times its weight.
 
-    $$c_i = \sum_j w_{ij} v_j$$
+    $$c_i = \sum_j a_{ij} v_j$$
 
     Args:
         weights: $(\ldots, N, M)$.

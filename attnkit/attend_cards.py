@@ -90,7 +90,7 @@ register(
         ),
         normalize=Step(
             "any normalizer, by default softmax",
-            r"w_{ij} = \frac{\exp(e_{ij})}{\sum_m \exp(e_{im})}",
+            r"a_{ij} = \frac{\exp(e_{ij})}{\sum_m \exp(e_{im})}",
         ),
         aggregate=SUM,
         time="N*M*(d+p)",

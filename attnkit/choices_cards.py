@@ -26,7 +26,7 @@ enter(
     link="arXiv:1308.3432",
     cite="bengio2013estimating",
     normalize=Step(
-        "1 for the best key, 0 for the rest", r"w_{ij} = [\,j = \arg\max_m e_{im}\,]"
+        "1 for the best key, 0 for the rest", r"a_{ij} = [\,j = \arg\max_m e_{im}\,]"
     ),
     usage=usage("hard"),
     one=lambda row: [float(m == row.index(max(row))) for m in range(len(row))],
@@ -80,7 +80,7 @@ enter(
     **HARD_ATTENTION,
     normalize=Step(
         "draw one key from softmax",
-        r"w_{ij} = [\,j = J_i\,], \; J_i \sim \mathrm{softmax}(e_i)",
+        r"a_{ij} = [\,j = J_i\,], \; J_i \sim \mathrm{softmax}(e_i)",
     ),
     usage=usage("sampled"),
     make=lambda seed, sizes: (
@@ -109,7 +109,7 @@ enter(
     attends_to=("space",),
     normalize=Step(
         "draw one key from softmax, keep the logarithm of its chance",
-        r"w_{ij} = [\,j = J_i\,], \; \log p_i = \log \mathrm{softmax}(e_i)_{J_i}",
+        r"a_{ij} = [\,j = J_i\,], \; \log p_i = \log \mathrm{softmax}(e_i)_{J_i}",
     ),
     usage="""
         from attnkit.attend import aggregate, sample_reinforce

@@ -18,9 +18,9 @@ Row = list[float]
 
 ANY_SCORE = Step("any score", r"e_{ij} = \mathrm{score}(q_i, k_j)")
 ANY_NORMALIZER = Step(
-    "any normalizer, most often softmax", r"w_i = \mathrm{normalize}(e_i)"
+    "any normalizer, most often softmax", r"a_i = \mathrm{normalize}(e_i)"
 )
-SUM = Step("sum of the values by weight", r"c_i = \sum_j w_{ij} v_j")
+SUM = Step("sum of the values by weight", r"c_i = \sum_j a_{ij} v_j")
 
 
 def seeded(seed: int, make: Callable[[], Any]) -> Any:

@@ -37,7 +37,7 @@ def softmax(
 ) -> Tensor:
     r"""Exponentiate and divide by the sum: every key gets a positive share.
 
-    $$w_{ij} = \frac{\exp(e_{ij} / T)}{\sum_m \exp(e_{im} / T)}$$
+    $$a_{ij} = \frac{\exp(e_{ij} / T)}{\sum_m \exp(e_{im} / T)}$$
 
     Args:
         scores: $(\ldots, N, M)$.
@@ -124,7 +124,7 @@ def _above_threshold(scores: Tensor, mask: Tensor | None, power: int) -> Tensor:
 def sparsemax(scores: Tensor, mask: Tensor | None = None) -> Tensor:
     r"""Project the scores onto the simplex: far-off keys get exactly 0.
 
-    $$w_{ij} = [e_{ij} - \tau_i]_+ \quad\text{with}\quad \sum_j w_{ij} = 1$$
+    $$a_{ij} = [e_{ij} - \tau_i]_+ \quad\text{with}\quad \sum_j a_{ij} = 1$$
 
     The threshold is found by Newton's method on the sum, which is convex and piecewise
     linear in $\tau$, so it ends at the exact solution after a few passes.
@@ -149,7 +149,7 @@ def sparsemax(scores: Tensor, mask: Tensor | None = None) -> Tensor:
 def entmax15(scores: Tensor, mask: Tensor | None = None) -> Tensor:
     r"""Entmax with $\alpha = 1.5$: between softmax and sparsemax, with exact zeros.
 
-    $$w_{ij} = [e_{ij} / 2 - \tau_i]_+^2 \quad\text{with}\quad \sum_j w_{ij} = 1$$
+    $$a_{ij} = [e_{ij} / 2 - \tau_i]_+^2 \quad\text{with}\quad \sum_j a_{ij} = 1$$
 
     Args:
         scores: $(\ldots, N, M)$.
@@ -171,7 +171,7 @@ def entmax15(scores: Tensor, mask: Tensor | None = None) -> Tensor:
 def sigmoid(scores: Tensor, mask: Tensor | None = None) -> Tensor:
     r"""Gate each key by itself: no competition, weights need not sum to 1.
 
-    $$w_{ij} = \frac{1}{1 + \exp(-e_{ij})}$$
+    $$a_{ij} = \frac{1}{1 + \exp(-e_{ij})}$$
 
     Args:
         scores: $(\ldots, N, M)$.
@@ -193,7 +193,7 @@ def sigmoid(scores: Tensor, mask: Tensor | None = None) -> Tensor:
 def top_k(scores: Tensor, mask: Tensor | None = None, k: int = 2) -> Tensor:
     r"""Softmax over the $k$ best allowed keys, exactly 0 for the others.
 
-    $$w_{ij} = \frac{[j \in K_i] \exp(e_{ij})}{\sum_{m \in K_i} \exp(e_{im})}$$
+    $$a_{ij} = \frac{[j \in K_i] \exp(e_{ij})}{\sum_{m \in K_i} \exp(e_{im})}$$
 
     Args:
         scores: $(\ldots, N, M)$.
@@ -227,7 +227,7 @@ def _straight_through(choice: Tensor, soft: Tensor) -> Tensor:
 def hard(scores: Tensor, mask: Tensor | None = None) -> Tensor:
     r"""All weight to the best key; the gradient is that of softmax (straight-through).
 
-    $$w_{ij} = [\,j = \arg\max_m e_{im}\,]$$
+    $$a_{ij} = [\,j = \arg\max_m e_{im}\,]$$
 
     Args:
         scores: $(\ldots, N, M)$.
@@ -251,7 +251,7 @@ def hard(scores: Tensor, mask: Tensor | None = None) -> Tensor:
 
 
 def _draw(soft: Tensor, generator: torch.Generator | None) -> Tensor:
-    # Exponential race: among clocks of rate w_j, clock j rings first with chance w_j.
+    # Exponential race: among clocks of rate a_j, clock j rings first with chance a_j.
     wide = soft.detach().to(torch.promote_types(soft.dtype, torch.float32))
     clock = torch.empty_like(wide).exponential_(generator=generator)
     return (wide / clock).argmax(-1, keepdim=True)
@@ -264,7 +264,7 @@ def sampled(
 ) -> Tensor:
     r"""All weight to one key drawn from softmax; straight-through gradient of softmax.
 
-    $$w_{ij} = [\,j = J_i\,], \quad J_i \sim \mathrm{softmax}(e_i)$$
+    $$a_{ij} = [\,j = J_i\,], \quad J_i \sim \mathrm{softmax}(e_i)$$
 
     Args:
         scores: $(\ldots, N, M)$.
@@ -295,7 +295,7 @@ def sample_reinforce(
 ) -> tuple[Tensor, Tensor]:
     r"""Draw one key from softmax and give the log-probability of the draw (REINFORCE).
 
-    $$w_{ij} = [\,j = J_i\,], \quad \log p_i = \log \mathrm{softmax}(e_i)_{J_i}$$
+    $$a_{ij} = [\,j = J_i\,], \quad \log p_i = \log \mathrm{softmax}(e_i)_{J_i}$$
 
     The weights carry no gradient. For a loss $L$ that the draw has caused, the gradient
     of $(L - b) \log p$ is an unbiased estimate of that of the expected loss, for any

@@ -41,8 +41,8 @@ def _entmax(name: str) -> Oracle:
     return Oracle("entmax", f"entmax.{name}", run)
 
 
-COMPETE = "Weight $w_{ij}$ depends on the scores of all keys that query $i$ may see."
-SPARSE = "Weight $w_{ij}$ depends on the scores of the keys with a weight above 0."
+COMPETE = "Weight $a_{ij}$ depends on the scores of all keys that query $i$ may see."
+SPARSE = "Weight $a_{ij}$ depends on the scores of the keys with a weight above 0."
 LATE_MASK = {
     "mask put on after normalizing": lambda f, x: (
         f(x["scores"], torch.ones_like(x["mask"])) * x["mask"]
@@ -105,7 +105,7 @@ enter(
     cite="bahdanau2014neural",
     normalize=Step(
         "exponentiate, divide by the sum",
-        r"w_{ij} = \frac{\exp(e_{ij} / T)}{\sum_m \exp(e_{im} / T)}",
+        r"a_{ij} = \frac{\exp(e_{ij} / T)}{\sum_m \exp(e_{im} / T)}",
     ),
     usage=usage("softmax", ", temperature=0.5"),
     make=function(partial(normalizers.softmax, temperature=0.7)),
@@ -143,7 +143,7 @@ enter(
     cite="martins2016softmax",
     normalize=Step(
         "cut off below a threshold, so that the rest sums to 1",
-        r"w_{ij} = [e_{ij} - \tau_i]_+",
+        r"a_{ij} = [e_{ij} - \tau_i]_+",
     ),
     usage=usage("sparsemax"),
     one=project,
@@ -175,7 +175,7 @@ enter(
     cite="peters2019sparse",
     normalize=Step(
         "halve, cut off below a threshold, square; the rest sums to 1",
-        r"w_{ij} = [e_{ij} / 2 - \tau_i]_+^2",
+        r"a_{ij} = [e_{ij} / 2 - \tau_i]_+^2",
     ),
     usage=usage("entmax15"),
     one=bisect,
@@ -201,10 +201,10 @@ enter(
     paper="Theory, Analysis, and Best Practices for Sigmoid Self-Attention",
     link="arXiv:2409.04431",
     cite="ramapuram2024theory",
-    normalize=Step("squeeze each score between 0 and 1", r"w_{ij} = \sigma(e_{ij})"),
+    normalize=Step("squeeze each score between 0 and 1", r"a_{ij} = \sigma(e_{ij})"),
     usage=usage("sigmoid"),
     one=lambda row: [1 / (1 + math.exp(-e)) for e in row],
-    receptive="Weight $w_{ij}$ depends on score $e_{ij}$ alone.",
+    receptive="Weight $a_{ij}$ depends on score $e_{ij}$ alone.",
     field=lambda x: {"scores": torch.diag(x["mask"][0].flatten())},
     controls={
         "mask left out": lambda f, x: f(x["scores"]),
@@ -233,7 +233,7 @@ enter(
     cite="zhao2019explicit",
     normalize=Step(
         "keep the k best, exponentiate, divide by the sum",
-        r"w_{ij} = \frac{[j \in K_i] \exp(e_{ij})}{\sum_{m \in K_i} \exp(e_{im})}",
+        r"a_{ij} = \frac{[j \in K_i] \exp(e_{ij})}{\sum_{m \in K_i} \exp(e_{im})}",
     ),
     usage=usage("top_k", ", k=4"),
     make=function(partial(normalizers.top_k, k=3)),

@@ -27,7 +27,7 @@ from attnkit.loops import (
 from .attention import GlobalAttention, LocalMonotonic, LocalPredictive
 
 SOFTMAX = Step(
-    "softmax over the source", r"w_{ts} = \frac{\exp(e_{ts})}{\sum_r \exp(e_{tr})}"
+    "softmax over the source", r"a_{ts} = \frac{\exp(e_{ts})}{\sum_r \exp(e_{tr})}"
 )
 GENERAL = Step("query times matrix times key", r"e_{ts} = q_t^\top W k_s")
 LUONG = {
@@ -263,7 +263,7 @@ enter(
     score=GENERAL,
     normalize=Step(
         "softmax over the window around the step's own number",
-        r"w_t = \mathrm{softmax}\big(e_{ts} : |s - t| \le D\big)",
+        r"a_t = \mathrm{softmax}\big(e_{ts} : |s - t| \le D\big)",
     ),
     time="N*M*(p+v)+N*d*p",
     usage="""
@@ -298,7 +298,7 @@ enter(
     score=GENERAL,
     normalize=Step(
         "softmax over the window, times a Gaussian around the predicted place",
-        r"w_{ts} = \mathrm{softmax}_{|s - p_t| \le D}(e_{ts}) "
+        r"a_{ts} = \mathrm{softmax}_{|s - p_t| \le D}(e_{ts}) "
         r"\exp\Big(-\frac{(s - p_t)^2}{2 (D/2)^2}\Big), \quad "
         r"p_t = S\,\sigma(v^\top \tanh(W q_t))",
     ),
