@@ -11,6 +11,7 @@ the cards come the reference pages, the tables, the property tests and the bench
 
 import difflib
 import importlib
+import inspect
 import pkgutil
 from collections.abc import Callable
 from dataclasses import replace
@@ -64,6 +65,7 @@ def register(card: Card) -> Callable[[Any], Any]:
     Raises:
         ValueError: another card has this key.
     """
+    card = replace(card, usage=inspect.cleandoc(card.usage))
     known = _cards.get(card.key)
     if known is not None and known.title != card.title:
         raise ValueError(
@@ -118,7 +120,10 @@ def card(key: str) -> Card:
 
     Raises:
         ValueError: there is none; the message names similar keys.
+        TypeError: the key is not a string.
     """
+    if not isinstance(key, str):
+        raise TypeError(f"key: expected a string, got {type(key).__name__}")
     discover()
     if key in _cards:
         return _cards[key]

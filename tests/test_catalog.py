@@ -65,6 +65,7 @@ def test_cards_come_in_order_of_publication():
 @every_card
 def test_usage_runs(card):
     lines = inspect.cleandoc(card.usage).splitlines()
+    assert lines == card.usage.splitlines()  # so that it can be pasted as it is
     imports = "\n".join(line for line in lines if line.startswith(("import", "from")))
     names: dict = {}
     exec(imports, names)
@@ -92,6 +93,9 @@ def test_reference_page_tells_all(card):
 def test_unknown_names_are_answered_with_known_ones():
     with pytest.raises(ValueError, match=r"key: .*sparsemax.*got 'sparsmax'"):
         catalog.card("sparsmax")
+    for key in (5, None, []):
+        with pytest.raises(TypeError, match="key: expected a string, got"):
+            catalog.card(key)
     with pytest.raises(ValueError, match=r"family: .*idea.*got 'ideas'"):
         catalog.cards("ideas")
 

@@ -4,16 +4,29 @@ All three take queries (B, N, D), keys and values (B, M, D) and return a context
 query. What differs is which keys a query may see and how the weights are spent.
 """
 
-from collections.abc import Callable
-
 import torch
 from torch import Tensor, nn
 
-from attnkit.attend import Additive, Concat, General, aggregate, attend, dot, softmax
-from attnkit.checks import check_positive
+from attnkit.attend import (
+    Additive,
+    Concat,
+    General,
+    Normalizer,
+    Score,
+    attend,
+    dot,
+    softmax,
+)
+from attnkit.checks import (
+    check_batch,
+    check_float,
+    check_mask,
+    check_positive,
+    check_same_dtype,
+    check_width,
+)
 
 Output = Tensor | tuple[Tensor, Tensor]
-Score = Callable[[Tensor, Tensor], Tensor]
 
 
 def make_score(name: str, query_dim: int, key_dim: int, hidden_dim: int) -> Score:
@@ -33,11 +46,71 @@ def make_score(name: str, query_dim: int, key_dim: int, hidden_dim: int) -> Scor
     raise ValueError(f"score: expected additive, concat, dot or general; got {name!r}")
 
 
-class GlobalAttention(nn.Module):
+class _Attention(nn.Module):
+    """What global and local attention share: a score and the three steps."""
+
+    def __init__(
+        self, query_dim: int, key_dim: int, score: str, hidden_dim: int
+    ) -> None:
+        super().__init__()
+        self.score = make_score(score, query_dim, key_dim, hidden_dim)
+
+    def forward(
+        self,
+        query: Tensor,
+        key: Tensor,
+        value: Tensor,
+        *,
+        mask: Tensor | None = None,
+        start: Tensor | None = None,
+        need_weights: bool = False,
+    ) -> Output:
+        """Attend from queries (B, N, D) to keys and values (B, M, D).
+
+        Args:
+            query: decoder states (B, N, query_dim).
+            key: encoder states (B, M, key_dim).
+            value: what is summed, (B, M, D).
+            mask: boolean, broadcastable to (B, N, M); True = may attend.
+            start: number of the first query in its sequence (B,), 0 if None: a decoder
+                that makes one step at a time passes the number of the step. Only
+                local-m uses it.
+            need_weights: also return the weights.
+
+        Returns:
+            Context (B, N, D), or (context, weights) with weights (B, N, M).
+
+        Raises:
+            ValueError: a shape, a dtype or the mask does not fit.
+        """
+        check_float("query", query)
+        check_float("key", key)
+        check_batch(query=query, key=key)
+        batch = torch.broadcast_shapes(query.shape[:-2], key.shape[:-2])
+        check_mask(mask, (*batch, query.shape[-2], key.shape[-2]))
+        mask, normalize = self.focus(query, key, mask, start)
+        return attend(
+            query,
+            key,
+            value,
+            score=self.score,
+            normalize=normalize,
+            mask=mask,
+            need_weights=need_weights,
+        )
+
+    def focus(
+        self, query: Tensor, key: Tensor, mask: Tensor | None, start: Tensor | None
+    ) -> tuple[Tensor | None, Normalizer]:
+        """The mask of what each query sees, and what makes weights of its scores."""
+        return mask, softmax
+
+
+class GlobalAttention(_Attention):
     r"""Attention over all source positions.
 
-    $$e_{ts} = \mathrm{score}(q_t, k_s) \qquad w_t = \mathrm{softmax}(e_t) \qquad
-    c_t = \sum_s w_{ts} v_s$$
+    $$e_{ts} = \mathrm{score}(q_t, k_s) \qquad a_t = \mathrm{softmax}(e_t) \qquad
+    c_t = \sum_s a_{ts} v_s$$
 
     With `score="additive"` this is the alignment model of Bahdanau, otherwise the
     global attention of Luong with its three scores.
@@ -60,35 +133,7 @@ class GlobalAttention(nn.Module):
         score: str = "additive",
         hidden_dim: int = 32,
     ) -> None:
-        super().__init__()
-        self.score = make_score(score, query_dim, key_dim, hidden_dim)
-
-    def forward(
-        self,
-        query: Tensor,
-        key: Tensor,
-        value: Tensor,
-        *,
-        mask: Tensor | None = None,
-        start: Tensor | None = None,
-        need_weights: bool = False,
-    ) -> Output:
-        """Attend from queries (B, N, D) to keys and values (B, M, D).
-
-        Args:
-            query: decoder states (B, N, query_dim).
-            key: encoder states (B, M, key_dim).
-            value: what is summed, (B, M, D).
-            mask: boolean, broadcastable to (B, N, M); True = may attend.
-            start: number of the first query in its sequence (B,); not used here.
-            need_weights: also return the weights.
-
-        Returns:
-            Context (B, N, D), or (context, weights) with weights (B, N, M).
-        """
-        return attend(
-            query, key, value, score=self.score, mask=mask, need_weights=need_weights
-        )
+        super().__init__(query_dim, key_dim, score, hidden_dim)
 
 
 def _first(start: Tensor | None, query: Tensor) -> Tensor:
@@ -97,11 +142,11 @@ def _first(start: Tensor | None, query: Tensor) -> Tensor:
     return steps if start is None else steps + start[:, None, None]
 
 
-class LocalMonotonic(nn.Module):
+class LocalMonotonic(_Attention):
     r"""Local-m: step t sees only the source positions around t.
 
-    $$p_t = t \qquad w_t = \mathrm{softmax}\big(\mathrm{score}(q_t, k_s) :
-    |s - p_t| \le D\big) \qquad c_t = \sum_s w_{ts} v_s$$
+    $$p_t = t \qquad a_t = \mathrm{softmax}\big(\mathrm{score}(q_t, k_s) :
+    |s - p_t| \le D\big) \qquad c_t = \sum_s a_{ts} v_s$$
 
     A step whose window lies behind the end of the source gets a zero context. All
     scores are computed and the window is a mask, so the cost is that of global
@@ -126,39 +171,24 @@ class LocalMonotonic(nn.Module):
         score: str = "general",
         hidden_dim: int = 32,
     ) -> None:
-        super().__init__()
+        super().__init__(query_dim, key_dim, score, hidden_dim)
         check_positive("window", window)
         self.window = window
-        self.score = make_score(score, query_dim, key_dim, hidden_dim)
 
-    def forward(
-        self,
-        query: Tensor,
-        key: Tensor,
-        value: Tensor,
-        *,
-        mask: Tensor | None = None,
-        start: Tensor | None = None,
-        need_weights: bool = False,
-    ) -> Output:
-        """Attend inside the window; arguments and result as in `GlobalAttention`.
-
-        `start` (B,) is the number of the first query, 0 if None: a decoder that makes
-        one step at a time passes the number of the step.
-        """
+    def focus(
+        self, query: Tensor, key: Tensor, mask: Tensor | None, start: Tensor | None
+    ) -> tuple[Tensor, Normalizer]:
+        """The window around the number of each query."""
         place = torch.arange(key.shape[-2], device=key.device)  # (M,)
         near = (place - _first(start, query)).abs() <= self.window  # (B or 1, N, M)
-        mask = near if mask is None else mask & near
-        return attend(
-            query, key, value, score=self.score, mask=mask, need_weights=need_weights
-        )
+        return near if mask is None else mask & near, softmax
 
 
-class LocalPredictive(nn.Module):
+class LocalPredictive(_Attention):
     r"""Local-p: each step predicts the place to look at, and prefers what is near it.
 
     $$p_t = S \, \sigma\big(v_p^\top \tanh(W_p q_t)\big) \qquad
-    w_{ts} = \mathrm{softmax}_{|s - p_t| \le D}\big(\mathrm{score}(q_t, k_s)\big)
+    a_{ts} = \mathrm{softmax}_{|s - p_t| \le D}\big(\mathrm{score}(q_t, k_s)\big)
     \exp\Big(-\frac{(s - p_t)^2}{2 \sigma_D^2}\Big), \quad \sigma_D = D / 2$$
 
     Source positions are counted from 1 to the source length $S$ (the symbols that the
@@ -186,33 +216,31 @@ class LocalPredictive(nn.Module):
         score: str = "general",
         hidden_dim: int = 32,
     ) -> None:
-        super().__init__()
+        super().__init__(query_dim, key_dim, score, hidden_dim)
         check_positive("window", window)
         self.window = window
-        self.score = make_score(score, query_dim, key_dim, hidden_dim)
         self.inner = nn.Linear(query_dim, hidden_dim, bias=False)
         self.place = nn.Linear(hidden_dim, 1, bias=False)
 
-    def forward(
-        self,
-        query: Tensor,
-        key: Tensor,
-        value: Tensor,
-        *,
-        mask: Tensor | None = None,
-        start: Tensor | None = None,
-        need_weights: bool = False,
-    ) -> Output:
-        """Attend near the predicted place; arguments and result as in
-        `GlobalAttention` (`start` is not used)."""
-        length = key.shape[-2] if mask is None else mask.sum(-1, keepdim=True)
-        centre = length * torch.sigmoid(self.place(self.inner(query).tanh()))
-        place = 1 + torch.arange(key.shape[-2], device=key.device)  # (M,)
-        away = place.to(query.dtype) - centre  # (B, N, M)
+    def focus(
+        self, query: Tensor, key: Tensor, mask: Tensor | None, start: Tensor | None
+    ) -> tuple[Tensor, Normalizer]:
+        """The window around the predicted place, and the Gaussian in it."""
+        check_width("query", query, self.inner.in_features, "query_dim")
+        check_same_dtype(weights=self.inner.weight, query=query)
+        away = self._away(query, key.shape[-2], mask)  # (B, N, M)
         near = away.abs() <= self.window
+        gauss = torch.exp(-away.square() / (2 * (self.window / 2) ** 2)).to(query.dtype)
         mask = near if mask is None else mask & near
-        scores = self.score(query, key)  # (B, N, M)
-        gauss = torch.exp(-away.square() / (2 * (self.window / 2) ** 2))
-        weights = softmax(scores, mask) * gauss  # (B, N, M)
-        context = aggregate(weights, value)  # (B, N, D)
-        return (context, weights) if need_weights else context
+        return mask, lambda scores, mask: softmax(scores, mask) * gauss
+
+    def _away(self, query: Tensor, size: int, mask: Tensor | None) -> Tensor:
+        """How far each place is from the predicted one; bfloat16 cannot count to it."""
+        wide = torch.promote_types(query.dtype, torch.float32)
+        length = size
+        if mask is not None:
+            whole = torch.broadcast_shapes(mask.shape, (size,))
+            length = mask.expand(whole).sum(-1, keepdim=True)
+        centre = length * torch.sigmoid(self.place(self.inner(query).tanh()).to(wide))
+        place = 1 + torch.arange(size, device=query.device)  # (M,)
+        return place.to(wide) - centre

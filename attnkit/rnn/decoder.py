@@ -6,6 +6,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
+from attnkit.checks import check_float, check_same_dtype, check_shape
+
 from .attention import GlobalAttention, LocalMonotonic, LocalPredictive
 from .encoder import Memory, check_ids, look_up_cell
 
@@ -52,6 +54,17 @@ def make_attention(
         return local(query_dim, key_dim, window, hidden_dim=hidden_dim)
     score = "additive" if name == "bahdanau" else name
     return GlobalAttention(query_dim, key_dim, score, hidden_dim)
+
+
+def _check_rows(name: str, ids: Tensor, state: State, memory: Memory) -> None:
+    """Raise unless symbols, state and memory are of one batch."""
+    rows = state.hidden.shape[0]
+    for part, value in ((name, ids), ("memory", memory.values)):
+        if value.shape[0] != rows:
+            raise ValueError(
+                f"{part}: expected {rows} rows as in state, got shape "
+                f"{tuple(value.shape)}"
+            )
 
 
 class Decoder(nn.Module):
@@ -165,11 +178,40 @@ class Decoder(nn.Module):
             (B, T, S); all zero without attention.
 
         Raises:
-            ValueError: no symbol, or a number outside the vocabulary.
+            ValueError: no symbol, a number outside the vocabulary, rows that are not
+                as many as those of `state` and `memory`, or weights that do not fit or
+                that a decoder without attention cannot spend.
         """
         check_ids("target", target, self.size)
+        _check_rows("target", target, state, memory)
         if target.shape[1] == 0:
             raise ValueError("target: expected at least one symbol in a row, got none")
+        if isinstance(weights, Tensor):
+            check_float("weights", weights)
+            check_shape("weights", weights, (*target.shape, memory.mask.shape[1]))
+        return self._write(target, state, memory, weights)
+
+    def step(
+        self, token: Tensor, state: State, memory: Memory, weights: Tensor | None = None
+    ) -> tuple[Tensor, State, Tensor]:
+        """One symbol in, one out; arguments and errors are those of `Seq2Seq.step`."""
+        check_ids("token", token, self.size, ("batch",))
+        _check_rows("token", token, state, memory)
+        if weights is not None:
+            check_float("weights", weights)
+            check_shape("weights", weights, (*token.shape, memory.mask.shape[1]))
+            weights = weights[:, None]
+        logits, state, used = self._write(token[:, None], state, memory, weights)
+        return logits[:, 0], state, used[:, 0]
+
+    def _write(
+        self, target: Tensor, state: State, memory: Memory, weights: Given
+    ) -> tuple[Tensor, State, Tensor]:
+        """In one pass, or symbol by symbol where a step needs the one before."""
+        if weights is not None and self.attention is None:
+            raise ValueError("weights: expected None without attention, got some")
+        if isinstance(weights, Tensor):
+            check_same_dtype(memory=memory.values, weights=weights)
         embedded = self.dropout(self.embed(target))  # (B, T, E)
         if self.one_pass:
             return self._read(embedded, state, memory, weights)

@@ -33,13 +33,15 @@ def look_up_cell(cell: str) -> type[nn.RNNBase]:
     return CELLS[cell]
 
 
-def check_ids(name: str, ids: Tensor, size: int) -> None:
-    """Raise unless `ids` is a (B, length) tensor of numbers below `size`."""
+def check_ids(
+    name: str, ids: Tensor, size: int, axes: tuple[str, ...] = ("batch", "length")
+) -> None:
+    """Raise unless `ids` is a tensor of numbers below `size`, with these axes."""
     if not isinstance(ids, Tensor):
         raise TypeError(f"{name}: expected a tensor, got {type(ids).__name__}")
-    if ids.dim() != 2 or ids.dtype not in (torch.int64, torch.int32):
+    if ids.dim() != len(axes) or ids.dtype not in (torch.int64, torch.int32):
         raise ValueError(
-            f"{name}: expected whole numbers of shape (batch, length), got "
+            f"{name}: expected whole numbers of shape ({', '.join(axes)}), got "
             f"{ids.dtype} of shape {tuple(ids.shape)}"
         )
     if torch.compiler.is_compiling() or not ids.numel():
@@ -58,6 +60,8 @@ def check_source_mask(mask: Tensor, source: Tensor) -> None:
             f"source_mask: expected torch.bool of shape {tuple(source.shape)} "
             f"(True = a symbol), got {mask.dtype} of shape {tuple(mask.shape)}"
         )
+    if mask.shape[0] == 0:
+        raise ValueError("source: expected at least one row, got none")
     if torch.compiler.is_compiling():
         return
     if mask.shape[1] == 0 or not mask[:, 0].all():
@@ -128,8 +132,8 @@ class Encoder(nn.Module):
             `Memory` with values (B, S, hidden_dim).
 
         Raises:
-            ValueError: a row without a symbol, a number outside the vocabulary, or a
-                mask of another shape or with gaps.
+            ValueError: no row, a row without a symbol, a number outside the
+                vocabulary, or a mask of another shape or with gaps.
         """
         check_ids("source", source, self.size)
         check_source_mask(source_mask, source)

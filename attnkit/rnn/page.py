@@ -134,7 +134,9 @@ class _Step(nn.Module):
     ) -> tuple[Tensor, ...]:
         state = State(hidden, cell, attended, step)
         memory = Memory(values, source_mask, summary)
-        mix = _mix(forced[:, None], use_forced)
+        mix = None
+        if self.model.decoder.attention is not None:
+            mix = _mix(forced[:, None], use_forced)
         logits, state, weights = self.model.decoder(token[:, None], state, memory, mix)
         rest = (getattr(state, name) for name in self.names)
         return (logits[:, 0], weights[:, 0], state.step, *rest)

@@ -70,7 +70,7 @@ def train_translator(
     progress: bool = True,
     **options: Any,
 ) -> tuple[Seq2Seq, History]:
-    """Train a translator of dates, numbers and phrases; about ten seconds.
+    """Train a translator of dates, numbers and phrases; a minute or less on one core.
 
     Training uses one thread, so that the result is the same on every number of cores.
 

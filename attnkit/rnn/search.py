@@ -1,10 +1,12 @@
 """Greedy and beam search over the steps of a decoder."""
 
+import math
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
+from attnkit.checks import check_at_least
 from attnkit.data import BOS, EOS, PAD
 
 from .seq2seq import Seq2Seq
@@ -22,14 +24,10 @@ class Decoded(NamedTuple):
 def _next_log_probs(logits: Tensor) -> Tensor:
     """Log-probabilities in which padding and begin are never chosen."""
     logs = torch.log_softmax(logits.float(), -1)  # (B, V)
+    if logs.isnan().any():
+        raise ValueError("model: expected finite logits, got NaN or infinity")
     logs[:, [PAD, BOS]] = -torch.inf
     return logs
-
-
-def _check(max_steps: int, beam_size: int = 1) -> None:
-    for name, value in (("max_steps", max_steps), ("beam_size", beam_size)):
-        if value < 1:
-            raise ValueError(f"{name}: expected at least 1, got {value}")
 
 
 @torch.no_grad()
@@ -52,9 +50,10 @@ def greedy_decode(
         `Decoded`; a row that did not end has no EOS.
 
     Raises:
-        ValueError: `max_steps` below 1, or a source that does not fit.
+        ValueError: `max_steps` below 1, a source that does not fit, or a model whose
+            logits are not finite.
     """
-    _check(max_steps)
+    check_at_least("max_steps", max_steps, 1)
     state, memory = model.encode(source, source_mask)
     token = source.new_full((len(source),), BOS)
     ended = torch.zeros_like(token, dtype=torch.bool)
@@ -100,15 +99,21 @@ def beam_decode(
         `Decoded` with the best beginning of each source; `log_prob` is not divided.
 
     Raises:
-        ValueError: `max_steps` or `beam_size` below 1, or a source that does not fit.
+        ValueError: `max_steps` or `beam_size` below 1, a source that does not fit, a
+            penalty that is not finite, or a model whose logits are not.
 
     Source:
         Sutskever, Vinyals and Le 2014 (arXiv:1409.3215), section 3.2; the power of the
         length as in Wu et al. 2016 (arXiv:1609.08144), simplified.
     """
-    _check(max_steps, beam_size)
+    check_at_least("max_steps", max_steps, 1)
+    check_at_least("beam_size", beam_size, 1)
+    if not math.isfinite(length_penalty):
+        raise ValueError(
+            f"length_penalty: expected a finite number, got {length_penalty}"
+        )
     state, memory = model.encode(source, source_mask)
-    beam = _Beam(source, beam_size, max_steps, memory.values.shape[1])
+    beam = _Beam(source, beam_size, max_steps, memory.values.dtype)
     repeat = beam.offset.flatten().repeat_interleave(beam_size)
     state, memory = state.select(repeat), memory.select(repeat)
     for t in range(max_steps):
@@ -123,12 +128,15 @@ def beam_decode(
 class _Beam:
     """K beginnings for each of B sources; flat row b K + k is beginning k of b."""
 
-    def __init__(self, source: Tensor, width: int, steps: int, size: int) -> None:
-        rows, device = len(source), source.device
+    def __init__(
+        self, source: Tensor, width: int, steps: int, dtype: torch.dtype
+    ) -> None:
+        (rows, size), device = source.shape, source.device
         self.width = width
         self.offset = torch.arange(rows, device=device)[:, None]  # (B, 1)
         self.tokens = source.new_full((rows, width, steps), PAD)
-        self.weights = torch.zeros(rows, width, steps, size, device=device)
+        shape = (rows, width, steps, size)
+        self.weights = torch.zeros(shape, device=device, dtype=dtype)
         self.length = torch.zeros(rows, width, device=device)
         self.ended = torch.zeros(rows, width, dtype=torch.bool, device=device)
         # at first all beginnings are the same: let only one of them grow

@@ -116,7 +116,10 @@ class Seq2Seq(nn.Module):
 
         Returns:
             logits (B, V), the new state, and the weights used (B, S).
+
+        Raises:
+            ValueError: a token outside the vocabulary, rows that are not as many as
+                those of `state` and `memory`, or weights that do not fit or that a
+                model without attention cannot spend.
         """
-        forced = None if weights is None else weights[:, None]
-        out = self.decoder(token[:, None], state, memory, forced)
-        return out[0][:, 0], out[1], out[2][:, 0]
+        return self.decoder.step(token, state, memory, weights)

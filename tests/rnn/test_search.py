@@ -145,3 +145,25 @@ def test_bad_input_is_named(decode):
         decode(translator(1), sources() * 0, max_steps=3)
     with pytest.raises(ValueError, match="beam_size: expected at least 1, got 0"):
         beam_decode(translator(1), sources(), max_steps=3, beam_size=0)
+    for penalty in (torch.nan, torch.inf):
+        with pytest.raises(ValueError, match="length_penalty: expected a finite numb"):
+            beam_decode(translator(1), sources(), max_steps=3, length_penalty=penalty)
+    with pytest.raises(TypeError, match="max_steps: expected type int, got float"):
+        decode(translator(1), sources(), max_steps=2.5)
+
+
+@pytest.mark.parametrize("decode", [greedy_decode, beam_decode])
+def test_a_model_that_gives_no_numbers_is_named(decode):
+    model = translator(1)
+    with torch.no_grad():
+        model.decoder.output.bias[4] = torch.nan
+    with pytest.raises(ValueError, match="model: expected finite logits, got NaN"):
+        decode(model, sources(), max_steps=3)
+
+
+def test_weights_are_of_the_dtype_of_the_model():
+    model = translator(2).double()
+    one = greedy_decode(model, sources(), max_steps=4)
+    two = beam_decode(model, sources(), max_steps=4, beam_size=1)
+    assert one.weights.dtype == two.weights.dtype == torch.float64
+    torch.testing.assert_close(one.weights, two.weights, rtol=0, atol=1e-15)

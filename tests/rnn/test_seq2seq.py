@@ -5,7 +5,7 @@ import torch
 from torch import Tensor, nn
 
 from attnkit.data import BOS, PAD
-from attnkit.rnn import Decoder, Encoder, Seq2Seq
+from attnkit.rnn import Encoder, LocalPredictive, Seq2Seq
 
 SOURCE, TARGET = 11, 13
 SETTINGS = [
@@ -182,6 +182,30 @@ def test_local_m_looks_around_the_number_of_its_step():
     assert torch.equal(weights[0] > 0, (place - step).abs() <= 3)
 
 
+def half_way(dtype: torch.dtype, size: int) -> Tensor:
+    """Weights of local-p that predicts the middle, over `size` alike places."""
+    attention = LocalPredictive(4, 4, window=3).to(dtype)
+    nn.init.zeros_(attention.place.weight)
+    query, key = torch.zeros(1, 1, 4, dtype=dtype), torch.ones(1, size, 4, dtype=dtype)
+    return attention(query, key, key, need_weights=True)[1][0, 0]
+
+
+@pytest.mark.parametrize("size", [20, 700, 5000])
+def test_local_p_knows_far_places_apart_in_bfloat16(size):
+    exact, rough = half_way(torch.float64, size), half_way(torch.bfloat16, size)
+    assert exact.nonzero()[:, 0].tolist() == list(range(size // 2 - 4, size // 2 + 3))
+    torch.testing.assert_close(rough.double(), exact, rtol=0.02, atol=0)
+
+
+def test_local_p_counts_the_source_under_any_mask():
+    attention = LocalPredictive(4, 4, window=2)
+    query, key = torch.randn(2, 3, 4), torch.randn(2, 9, 4)
+    mask = torch.ones(2, 3, 9, dtype=torch.bool)
+    expected = attention(query, key, key, mask=mask)
+    for narrow in (mask[:, :1], mask[..., :1], mask[0, 0, 0], None):
+        torch.testing.assert_close(attention(query, key, key, mask=narrow), expected)
+
+
 def test_dropout_acts_in_training_only():
     model = translator(attention="dot", dropout=0.5)
     source, target = together(texts(6)), targets(1, 4)
@@ -198,46 +222,3 @@ def test_autocast_stays_near():
     torch.testing.assert_close(
         rough.float(), model(source, target), rtol=0.05, atol=0.1
     )
-
-
-GOOD = torch.tensor([[4, 5, 6]])
-
-
-@pytest.mark.parametrize(
-    ("call", "message"),
-    [
-        (lambda m: m(GOOD * 0, GOOD), r"source: expected .* got none in rows \[0\]"),
-        (lambda m: m(GOOD[:, :0], GOOD), "source: expected .* got none in any"),
-        (lambda m: m(GOOD + 8, GOOD), "source: expected numbers from 0 to 10, got 12"),
-        (lambda m: m(GOOD, GOOD + 9), "target: expected numbers from 0 to 12, got 13"),
-        (lambda m: m(GOOD, GOOD[:, :0]), "target: expected at least one symbol"),
-        (lambda m: m(GOOD.float(), GOOD), "source: expected whole numbers"),
-        (lambda m: m(GOOD[0], GOOD), r"source: .* of shape \(3,\)"),
-        (lambda m: m(GOOD, GOOD, GOOD), "source_mask: expected torch.bool"),
-        (
-            lambda m: m(GOOD, GOOD, torch.tensor([[True, False, True]])),
-            "source_mask: expected padding after the symbols",
-        ),
-        (
-            lambda m: translator(attention=None)(GOOD, GOOD, need_weights=True),
-            "need_weights: expected False without attention",
-        ),
-        (lambda m: Seq2Seq(5, 5, attention="sharp"), "attention: .* got 'sharp'"),
-        (lambda m: Seq2Seq(5, 5, cell="rnn"), "cell: expected one of gru, lstm"),
-        (lambda m: Seq2Seq(5, 5, hidden_dim=7), "hidden_dim: expected an even number"),
-        (
-            lambda m: Decoder(5, attention="bahdanau", input_feeding=True),
-            "input_feeding: expected False with 'bahdanau'",
-        ),
-        (lambda m: Decoder(5, memory_dim=8, attention="dot"), "key_dim: expected 64"),
-        (lambda m: Decoder(5, attention="local-m", window=0), "window: expected"),
-    ],
-)
-def test_bad_input_is_named(call, message):
-    with pytest.raises(ValueError, match=message):
-        call(translator(attention="additive"))
-
-
-def test_a_list_is_no_source():
-    with pytest.raises(TypeError, match="source: expected a tensor, got list"):
-        translator().encoder([[4]], GOOD > 0)
