@@ -119,8 +119,8 @@ def fit(
         OSError: `checkpoint` cannot be written or read, found out before the first
             step. If it can no longer be written later, the run goes on and warns.
     """
-    for name, value in (("steps", steps), ("every", every)):
-        check_positive(name, value)
+    check_positive("steps", steps)
+    check_positive("every", every)
     _check(lr, clip, autocast, schedule, resume, checkpoint)
     with Processes() as team:
         if checkpoint is not None and team.rank == 0:
@@ -134,15 +134,7 @@ def fit(
                 run.history.stopped = team.agree(_reached(stop, run, every))
         stream = Stream(batches, team)
         stream.skip(run.history.steps)
-        # tqdm's bar for notebooks does not look at TQDM_DISABLE, so look here.
-        quiet = not progress or team.rank > 0 or "TQDM_DISABLE" in os.environ
-        bar = tqdm(
-            total=steps,
-            initial=run.history.steps,
-            desc="training",
-            disable=quiet,
-        )
-        with bar:
+        with _bar(run, progress) as bar:
             _loop(run, stream, loss, bar, stop, every, checkpoint)
     return run.history
 
@@ -164,6 +156,17 @@ def _check(
         raise ValueError(f"schedule: expected one of {SCHEDULES}, got {schedule!r}")
     if resume and checkpoint is None:
         raise ValueError("checkpoint: expected a file to resume from, got None")
+
+
+def _bar(run: "_Run", progress: bool) -> tqdm:
+    # tqdm's bar for notebooks does not look at TQDM_DISABLE, so look here.
+    quiet = not progress or run.team.rank > 0 or "TQDM_DISABLE" in os.environ
+    return tqdm(
+        total=run.setup["steps"],
+        initial=run.history.steps,
+        desc="training",
+        disable=quiet,
+    )
 
 
 def _loop(
