@@ -1,6 +1,7 @@
 """Attention meets recurrence: encoder, attention, decoder, search."""
 
 from .attention import GlobalAttention, LocalMonotonic, LocalPredictive
+from .captioner import CaptionDecoder
 from .decoder import Decoder, State
 from .encoder import Encoder, Memory
 from .measure import Scores, Translation, evaluate, pointing, token_accuracy, translate
@@ -17,6 +18,7 @@ from .seq2seq import Seq2Seq
 
 __all__ = [
     "RECIPE",
+    "CaptionDecoder",
     "Decoded",
     "Decoder",
     "Encoder",
