@@ -9,9 +9,10 @@ import re
 from pathlib import Path
 
 from tools.execute import seconds
-from tools.project import BUILD, HTML, ROOT, chapter_name, run_pages
+from tools.project import BUILD, HTML, chapter_name, run_pages
 
-BUNDLE = ROOT / "attnkit" / "live" / "static" / "attnkit.js"
+FRONT_END = HTML / "_static" / "attnkit"
+FRONT_END_LIMIT = 60 * 1024
 PACKED = {".woff", ".woff2"}  # already compressed
 ASSET = re.compile(r'<(?:script|link)\b[^>]*?\b(?:src|href)="([^"#]+)"')
 FONT = re.compile(r"url\(['\"]?([^'\")]+\.woff2?)[^)]*\)")
@@ -52,6 +53,11 @@ def page_weight(page: Path) -> int:
     return gz(page) + sum(gz(file) for file in assets(page))
 
 
+def front_end_weight(page: Path) -> int:
+    """Bytes of the widgets' scripts that a page loads, compressed."""
+    return sum(gz(file) for file in assets(page) if file.parent == FRONT_END)
+
+
 def text() -> str:
     """The report that a build prints."""
     lines = ["", "figures"]
@@ -60,12 +66,11 @@ def text() -> str:
     stamp = BUILD / "build.json"
     if stamp.exists():
         lines.append(f"  {'build':34}{json.loads(stamp.read_text())['seconds']:8.1f} s")
-    if BUNDLE.exists():
-        lines.append(f"  {'widget bundle, gz':34}{gz(BUNDLE) / 1024:8.1f} KB")
     pages = sorted(HTML.rglob("*.html"), key=page_weight, reverse=True)
-    for page in pages[:5]:
-        name = page.relative_to(HTML).as_posix()
-        lines.append(f"  {name + ', gz':34}{page_weight(page) / 1024:8.1f} KB")
+    for page in pages[:10]:
+        name, widgets = page.relative_to(HTML).as_posix(), front_end_weight(page)
+        line = f"  {name + ', gz':42}{page_weight(page) / 1024:8.1f} KB"
+        lines.append(f"{line}, widgets' scripts {widgets / 1024:.1f} KB")
     return "\n".join(lines)
 
 

@@ -1,11 +1,16 @@
-// Builds the one bundle that every widget travels in: `npm run build`.
+// Builds the front end of the widgets: `npm run build`.
 //
-// The bundle is committed, so that neither a reader nor pip needs node. Its first
-// line carries a hash of the sources; tests/live/test_bundle.py recomputes the hash
-// in Python, and so a stale bundle fails the tests without node.
+// static/attnkit.js is what all widgets share, static/<kind>.js one widget; a page loads
+// the first and those of its widgets. Neither imports anything: Python and
+// book/_static/host.js join them into one text, which is an ES module. A widget is one
+// file of src/widgets, and what it imports is taken from the shared part.
+//
+// The files are committed, so that neither a reader nor pip needs node. Their first
+// lines carry a hash of their sources; tests/live/test_bundle.py recomputes it in
+// Python, and so a stale file fails the tests without node.
 
 import { createHash } from "node:crypto";
-import { readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
+import { mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { dirname, join, relative, sep } from "node:path";
 import { fileURLToPath } from "node:url";
 import { gzipSync } from "node:zlib";
@@ -13,22 +18,22 @@ import { build, transform } from "esbuild";
 
 const here = dirname(fileURLToPath(import.meta.url));
 const source = join(here, "src");
-const target = join(here, "static", "attnkit.js");
+const target = join(here, "static");
 
-/** Every .js and .css below `folder`, as paths with forward slashes, sorted. */
-function sources(folder) {
-  return readdirSync(folder, { recursive: true })
-    .map((name) => join(folder, name))
-    .filter((path) => statSync(path).isFile() && /\.(js|css)$/.test(path))
-    .map((path) => relative(folder, path).split(sep).join("/"))
-    .sort();
-}
+/** Every .js and .css of the sources, as paths with forward slashes, sorted. */
+const sources = readdirSync(source, { recursive: true })
+  .map((name) => join(source, name))
+  .filter((path) => statSync(path).isFile() && /\.(js|css)$/.test(path))
+  .map((path) => relative(source, path).split(sep).join("/"))
+  .sort();
+const isWidget = (name) => name.startsWith("widgets/");
+const shared = sources.filter((name) => !isWidget(name));
 
-/** sha256 over "path NUL content NUL" of every source, in order of path. */
-function fingerprint(folder) {
+/** sha256 over "path NUL content NUL" of these sources, in this order. */
+function fingerprint(names) {
   const hash = createHash("sha256");
-  for (const name of sources(folder)) {
-    hash.update(name).update("\0").update(readFileSync(join(folder, name))).update("\0");
+  for (const name of names) {
+    hash.update(name).update("\0").update(readFileSync(join(source, name))).update("\0");
   }
   return hash.digest("hex");
 }
@@ -44,19 +49,63 @@ const styles = {
   },
 };
 
-const result = await build({
-  entryPoints: [join(source, "index.js")],
-  bundle: true,
-  minify: true,
-  format: "esm",
-  target: "es2021",
-  charset: "utf8",
-  legalComments: "none",
-  plugins: [styles],
-  banner: { js: `/* attnkit live, sources sha256:${fingerprint(source)} */` },
-  write: false,
+/** "shared:modules": every shared module by its path, for the widgets. */
+const modules = {
+  name: "modules",
+  setup({ onResolve, onLoad }) {
+    onResolve({ filter: /^shared:modules$/ }, ({ path }) => ({ path, namespace: "shared" }));
+    onLoad({ filter: /.*/, namespace: "shared" }, () => {
+      const names = shared.filter((name) => /^(core|views|services)\/|^(dom|graph)\.js$/.test(name));
+      const imports = names.map((name, i) => `import * as m${i} from "./${name}";`);
+      const entries = names.map((name, i) => `"${name}": m${i}`);
+      return { contents: `${imports.join("\n")}\nexport const modules = { ${entries.join(", ")} };`, resolveDir: source };
+    });
+  },
+};
+
+/** A widget's imports, turned into reads from the shared part. */
+const fromShared = {
+  name: "from-shared",
+  setup({ onLoad }) {
+    onLoad({ filter: /widgets[\\/][^\\/]+\.js$/ }, ({ path }) => ({
+      contents: readFileSync(path, "utf8").replace(
+        /^import \{([^}]*)\} from "\.\.\/([^"]+)";$/gm,
+        (_, names, module) => `const {${names.replace(/ as /g, ": ")}} = attnkit.modules["${module}"];`,
+      ),
+    }));
+  },
+};
+
+async function bundle(entry, name, files, options) {
+  const { outputFiles } = await build({
+    entryPoints: [join(source, entry)],
+    bundle: true,
+    minify: true,
+    format: "iife",
+    target: "es2021",
+    charset: "utf8",
+    legalComments: "none",
+    banner: { js: `/* attnkit live, sources sha256:${fingerprint(files)} */` },
+    write: false,
+    ...options,
+  });
+  const text = outputFiles[0].contents;
+  writeFileSync(join(target, `${name}.js`), text);
+  const size = (bytes) => `${(bytes / 1024).toFixed(1)} KB`.padStart(9);
+  console.log(`${name.padEnd(20)}${size(text.length)}, gzipped${size(gzipSync(text, { level: 9 }).length)}`);
+}
+
+mkdirSync(target, { recursive: true });
+await bundle("index.js", "attnkit", shared, {
+  globalName: "attnkit",
+  plugins: [styles, modules],
+  footer: { js: "export default{render:attnkit.render};export const{load,widgets}=attnkit;" },
 });
-const text = result.outputFiles[0].contents;
-writeFileSync(target, text);
-const size = (bytes) => `${(bytes / 1024).toFixed(1)} KB`;
-console.log(`attnkit.js ${size(text.length)}, gzipped ${size(gzipSync(text, { level: 9 }).length)}`);
+const kinds = sources.filter(isWidget).map((name) => name.slice("widgets/".length, -".js".length));
+for (const kind of kinds) {
+  const entry = `widgets/${kind}.js`;
+  await bundle(entry, kind, [entry], { globalName: `attnkit.widgets.${kind}`, plugins: [fromShared] });
+}
+for (const name of readdirSync(target)) {
+  if (![...kinds, "attnkit"].includes(name.replace(/\.js$/, ""))) rmSync(join(target, name));
+}

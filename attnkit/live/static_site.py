@@ -1,9 +1,9 @@
-"""Static pages: the bundle once per page, widget state without copies of it.
+"""Static pages: the front end once per page, widget state without copies of it.
 
 myst-nb writes the state of a page's widgets as JSON, with the whole front end in it
-once per widget. `slim_state` takes the front end out, `bundle_script` puts it into
-one file beside the pages, and `book/_static/host.js` brings both together again.
-The file is a classic script because a page opened from disk may load no modules.
+once per widget. `slim_state` takes the front end out, `scripts` gives what to load in
+its place, and `book/_static/host.js` brings both together again.
+They are classic scripts because a page opened from disk may load no modules.
 """
 
 from __future__ import annotations
@@ -12,15 +12,29 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-from attnkit.live.widget import BUNDLE
+from attnkit.live.widget import STATIC, part
 
-MARKER = "attnkit:bundle"
+MARKER = "attnkit:front-end"
 
 
-def bundle_script() -> str:
-    """The text of `_static/attnkit-bundle.js`: the bundle as a JavaScript string."""
-    text = json.dumps(BUNDLE.read_text("utf-8")).replace("</", "<\\/")
-    return f"globalThis.ATTNKIT_BUNDLE = {text};\n"
+def scripts() -> dict[str, str]:
+    """Every part of the front end as a script that hands it over as a string.
+
+    Returns:
+        name -> text; a page loads `attnkit` and the kinds of its widgets.
+    """
+    return {file.stem: _script(file.stem) for file in sorted(STATIC.glob("*.js"))}
+
+
+def _script(name: str) -> str:
+    text = json.dumps(part(name)).replace("</", "<\\/")
+    return f"(globalThis.ATTNKIT ??= {{}}).{name} = {text};\n"
+
+
+def kinds(state: dict[str, Any]) -> list[str]:
+    """The kinds of our widgets among a page's models (slim or not), sorted."""
+    models = (model.get("state", {}) for model in state.values())
+    return sorted({model["kind"] for model in models if _ours(model)})
 
 
 def room(model_id: str, heights: Sequence[Sequence[int]]) -> str:
@@ -61,7 +75,7 @@ def slim_state(state_json: str) -> str:
             `application/vnd.jupyter.widget-state+json`.
 
     Returns:
-        The same JSON; in every model of ours `_esm` is `"attnkit:bundle"`.
+        The same JSON; in every model of ours `_esm` is `MARKER`.
 
     Raises:
         ValueError: the text is not widget state.
@@ -69,15 +83,14 @@ def slim_state(state_json: str) -> str:
     page = json.loads(state_json)
     if not isinstance(page, dict) or not isinstance(page.get("state"), dict):
         raise ValueError("state_json: expected widget state, found no 'state' in it")
-    bundle = BUNDLE.read_text("utf-8")
     for model in page["state"].values():
-        _slim(model.get("state", {}), bundle)
+        if _ours(model.get("state", {})):
+            model["state"]["_esm"] = MARKER
     return json.dumps(page, ensure_ascii=False, separators=(",", ":")).replace(
         "</", "<\\/"
     )
 
 
-def _slim(state: dict[str, Any], bundle: str) -> None:
-    esm = state.get("_esm")
-    if esm == bundle or (isinstance(esm, str) and esm.startswith("/* attnkit live,")):
-        state["_esm"] = MARKER
+def _ours(state: dict[str, Any]) -> bool:
+    esm = str(state.get("_esm"))
+    return esm == MARKER or esm.startswith("/* attnkit live,")

@@ -1,4 +1,4 @@
-"""The base of every widget: an ipywidget whose front end is one shared bundle.
+"""The base of every widget: an ipywidget whose front end is plain text files.
 
 A widget is three things. `data` says what it is about and does not change, `state`
 is everything that a reader can change, `readout` is what the page computed from both.
@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import base64
 import copy
+import functools
 import json
 import sys
 import warnings
@@ -22,7 +23,27 @@ import traitlets as t
 
 from attnkit.live.values import STATE, call, check_kinds, given, plain
 
-BUNDLE = Path(__file__).parent / "static" / "attnkit.js"
+STATIC = Path(__file__).parent / "static"
+SHARED = "attnkit"
+
+
+@functools.cache
+def part(name: str) -> str:
+    """The built text of the part that all widgets share, or of one kind of widget.
+
+    Raises:
+        ValueError: no widget is of this kind.
+    """
+    try:
+        return (STATIC / f"{name}.js").read_text("utf-8")
+    except FileNotFoundError:
+        known = ", ".join(sorted(p.stem for p in STATIC.glob("*.js")))
+        raise ValueError(f"kind: expected one of {known}, got {name!r}") from None
+
+
+def front_end(kind: str) -> str:
+    """The ES module that draws widgets of this kind."""
+    return part(SHARED) + part(kind)
 
 
 class StateError(t.TraitError, ValueError):
@@ -49,8 +70,6 @@ class LiveWidget(anywidget.AnyWidget):
         TypeError: an argument that the widget does not know.
         ValueError: a setting that is unknown, or whose value does not fit.
     """
-
-    _esm = BUNDLE.read_text("utf-8")
 
     kind = t.Unicode("dial").tag(sync=True)
     data = t.Dict().tag(sync=True)
@@ -87,6 +106,7 @@ class LiveWidget(anywidget.AnyWidget):
         unknown = sorted(set(traits) - set(self.trait_names()))
         if unknown:
             raise TypeError(f"{type(self).__name__} knows no argument {unknown[0]!r}")
+        self._esm = front_end(traits.get("kind", self.kind))
         first = plain(state or {}, "state")
         traits.setdefault("python", self._template())
         traits.setdefault("reserve", [list(pair) for pair in self.heights])

@@ -6,8 +6,8 @@ it returns the notebook as it stands now, with the outputs of a run that is fres
 plain `jupyter-book build .` works too; it then runs here what has to be run.
 
 On the way widgets are made ready for a page without a kernel: their state no longer
-carries the front end (it is in `_static/attnkit-bundle.js`, once), and beside the place
-of the live view stands the static picture, for paper and for pages without scripts.
+carries the front end (it is in `_static/attnkit/`, once), and beside the place of the
+live view stands the static picture, for paper and for pages without scripts.
 """
 
 import base64
@@ -130,14 +130,16 @@ def complain(docname: str, page: NotebookNode) -> None:
             logger.warning("cell %s warned:\n%s", number, text, location=docname)
 
 
-def slim(page: NotebookNode) -> None:
-    """Take the front end out of the state of the page's widgets."""
+def slim(app: Sphinx, docname: str, page: NotebookNode) -> None:
+    """Take the front end out of the state of the page's widgets; note their kinds."""
     from attnkit.live import static_site
 
     if models(page):
         text = static_site.slim_state(json.dumps(page.metadata["widgets"][STATE]))
         state = json.loads(text.replace("<\\/", "</"))
         page.metadata["widgets"] = from_dict({STATE: state})
+        kinds = static_site.kinds(state["state"])
+        app.env.metadata[docname]["attnkit_kinds"] = ",".join(kinds)
 
 
 def present(app: Sphinx, path: Path, page: NotebookNode) -> NotebookNode:
@@ -151,7 +153,7 @@ def present(app: Sphinx, path: Path, page: NotebookNode) -> NotebookNode:
     complain(app.env.docname, page)
     if app.builder.format == "html":
         place_outputs(app, app.env.docname, page)
-        slim(page)
+        slim(app, app.env.docname, page)
     return page
 
 
@@ -174,19 +176,28 @@ def wrap_reader(app: Sphinx) -> None:
     sphinx_.create_nb_reader = create
 
 
-def write_bundle(app: Sphinx, error: Exception | None) -> None:
-    """Put the widgets' one front end beside the pages."""
+def load_widgets(app: Sphinx, pagename, templatename, context, doctree) -> None:
+    """Let a page load the front end of its own widgets."""
+    kinds = app.env.metadata.get(pagename, {}).get("attnkit_kinds")
+    for name in ["attnkit", *kinds.split(",")] if kinds else []:
+        app.add_js_file(f"attnkit/{name}.js")
+
+
+def write_front_end(app: Sphinx, error: Exception | None) -> None:
+    """Put the widgets' front end beside the pages."""
     if error is None and app.builder.format == "html":
         from attnkit.live import static_site
 
         static = Path(app.outdir) / "_static"
-        bundle = static_site.bundle_script()
-        (static / "attnkit-bundle.js").write_text(bundle, encoding="utf-8")
+        (static / "attnkit").mkdir(exist_ok=True)
+        for name, script in static_site.scripts().items():
+            (static / "attnkit" / f"{name}.js").write_text(script, encoding="utf-8")
         (static / "attnkit-still.css").write_text(STYLE, encoding="utf-8")
 
 
 def setup(app: Sphinx) -> dict:
     wrap_reader(app)
     app.add_css_file("attnkit-still.css")
-    app.connect("build-finished", write_bundle)
+    app.connect("html-page-context", load_widgets)
+    app.connect("build-finished", write_front_end)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -3,9 +3,10 @@
 // A page holds the widgets' state as one script (application/vnd.jupyter.widget-state+json)
 // and a script per place where one is shown (…widget-view+json); myst-nb writes both.
 // This host builds a model of each widget, mounts a view after each view script, and
-// joins models by jslink and jsdlink. Our widgets' front end is the text in
-// globalThis.ATTNKIT_BUNDLE, from attnkit-bundle.js, imported through a Blob, because
-// a page opened from disk may not import a file.
+// joins models by jslink and jsdlink. Our widgets' front end is text in
+// globalThis.ATTNKIT, from the scripts attnkit/*.js: the part that all widgets share and
+// one for each kind on this page. They are joined and imported through a Blob, because a
+// page opened from disk may not import a file.
 //
 // What cannot be shown is said in a sentence, and the static picture is shown.
 (function () {
@@ -13,15 +14,16 @@
 
   const STATE = 'script[type="application/vnd.jupyter.widget-state+json"]';
   const VIEW = 'script[type="application/vnd.jupyter.widget-view+json"]';
-  const MARKER = "attnkit:bundle";
+  const MARKER = "attnkit:front-end";
 
   // ---- front ends --------------------------------------------------------------------
 
   const modules = new Map(); // source text -> promise of a widget definition
 
-  function sourceOf(esm) {
-    if (esm !== MARKER) return esm;
-    if (typeof globalThis.ATTNKIT_BUNDLE === "string") return globalThis.ATTNKIT_BUNDLE;
+  function sourceOf(model) {
+    if (model.get("_esm") !== MARKER) return model.get("_esm");
+    const { attnkit, ...kinds } = globalThis.ATTNKIT ?? {};
+    if (attnkit) return [attnkit, ...Object.values(kinds)].join("");
     throw new Error("the book's widget script did not load");
   }
 
@@ -35,8 +37,8 @@
     }
   }
 
-  function frontEnd(esm) {
-    const text = sourceOf(esm);
+  function frontEnd(model) {
+    const text = sourceOf(model);
     if (!modules.has(text)) modules.set(text, importText(text));
     return modules.get(text);
   }
@@ -123,7 +125,7 @@
   // ---- views -------------------------------------------------------------------------
 
   async function showWidget(model, el) {
-    const widget = await frontEnd(model.get("_esm"));
+    const widget = await frontEnd(model);
     const experimental = { invoke: () => Promise.reject(new Error("no kernel here")) };
     const signal = new AbortController().signal;
     await widget.initialize?.({ model, experimental, signal });

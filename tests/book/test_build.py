@@ -24,7 +24,7 @@ parts:
   - caption: One
     chapters: [{file: chapters/one/a}, {file: chapters/two/b}]
 """
-STATIC_SITE = "def bundle_script():\n    return ''\n"
+STATIC_SITE = "def scripts():\n    return {}\n"
 CATALOG = "def cards():\n    return []\n"
 
 

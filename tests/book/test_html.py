@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from attnkit.live.static_site import scripts
+from attnkit.live.widget import part
 from tests.book.pages import broken, built, foreign, page
 from tools import project, report
 
@@ -129,10 +131,15 @@ def test_chapter_holds_what_every_chapter_must(book_html: Path, chapter: Path) -
 def test_the_front_end_travels_once_per_page_not_once_per_widget(
     book_html: Path,
 ) -> None:
-    bundle = report.BUNDLE.read_text(encoding="utf-8")
-    mark = json.dumps(bundle[2000:2080])[1:-1]
+    mark = json.dumps(part("attnkit")[2000:2080])[1:-1]
     heavy = [n for n, p in each(book_html) if mark in p.read_text(encoding="utf-8")]
     assert not heavy
-    script = (book_html / "_static" / "attnkit-bundle.js").read_text(encoding="utf-8")
-    same = json.loads(script.split("=", 1)[1].rstrip().rstrip(";")) == bundle
-    assert same, "the book was built with another bundle"
+    script = (book_html / "_static/attnkit/attnkit.js").read_text(encoding="utf-8")
+    assert script == scripts()["attnkit"], "the book was built with another front end"
+
+
+def test_a_page_loads_the_front_end_of_its_own_widgets(book_html: Path) -> None:
+    weights = {n: report.front_end_weight(p) for n, p in each(book_html)}
+    assert max(weights.values()) <= report.FRONT_END_LIMIT
+    for name, path in each(book_html):
+        assert bool(weights[name]) == bool(page(path).views), name

@@ -11,7 +11,7 @@ from typing import Any
 
 import ipywidgets
 
-from attnkit.live.static_site import bundle_script, room, slim_state
+from attnkit.live.static_site import kinds, room, scripts, slim_state
 
 ROOT = Path(__file__).resolve().parents[2]
 HOST = ROOT / "book" / "_static" / "host.js"
@@ -40,7 +40,8 @@ def page_text(
 ) -> str:
     """A page of views; every widget that is alive in Python is in its state."""
     state = ipywidgets.Widget.get_manager_state(drop_defaults=False)
-    script = '<script src="attnkit-bundle.js"></script>' if bundle else ""
+    names = ["attnkit", *kinds(state["state"])] if bundle else []
+    script = "".join(f'<script src="{name}.js"></script>' for name in names)
     return f"""<!doctype html><html lang="en"><head><meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <title>Widgets</title><link rel="icon" href="data:,"></head><body><main><h1>Widgets</h1>
@@ -54,5 +55,6 @@ def write_page(
 ) -> None:
     """Write a page with the scripts beside it."""
     (folder / name).write_text(page_text(*args, **kwargs), "utf-8")
-    (folder / "attnkit-bundle.js").write_text(bundle_script(), "utf-8")
+    for script, text in scripts().items():
+        (folder / f"{script}.js").write_text(text, "utf-8")
     shutil.copy(HOST, folder / "host.js")

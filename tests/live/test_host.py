@@ -287,7 +287,7 @@ def broken(page: Any, words: str) -> None:
         ),
         (lambda state: '{"state": {}}', "its saved state is missing"),
         (lambda state: state.replace('"dial"', '"diall"'), 'knows no widget "diall"'),
-        (lambda state: state.replace("attnkit:bundle", "export default 3 +"), ""),
+        (lambda state: state.replace("attnkit:front-end", "export default 3 +"), ""),
     ],
     ids=["cut", "missing", "unknown", "broken script"],
 )
@@ -301,7 +301,7 @@ def test_damaged_state_gives_a_sentence_and_the_picture(
     assert words in tab.page.get_by_role("alert").inner_text()
 
 
-def test_a_missing_bundle_gives_a_sentence_and_the_picture(
+def test_a_missing_front_end_gives_a_sentence_and_the_picture(
     tab: Tab, tmp_path: Path
 ) -> None:
     shown = dial()
@@ -379,7 +379,7 @@ def test_mounting_a_hundred_times_leaves_nothing_behind(
         page.evaluate(
             """async (times) => {
               const url = URL.createObjectURL(
-                new Blob([ATTNKIT_BUNDLE], { type: "text/javascript" }));
+                new Blob(Object.values(ATTNKIT), { type: "text/javascript" }));
               globalThis.front ??= (await import(url)).default;
               const listeners = new Map();
               const values = { kind: "dial", data: {}, state: { value: 1 } };

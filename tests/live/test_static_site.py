@@ -6,8 +6,8 @@ import json
 
 import pytest
 
-from attnkit.live.static_site import MARKER, bundle_script, room, slim_state
-from attnkit.live.widget import BUNDLE
+from attnkit.live.static_site import MARKER, kinds, room, scripts, slim_state
+from attnkit.live.widget import front_end, part
 
 
 def page(**models: dict) -> str:
@@ -16,7 +16,7 @@ def page(**models: dict) -> str:
 
 
 def test_our_front_end_is_left_out_and_others_stay() -> None:
-    ours, other = {"_esm": BUNDLE.read_text("utf-8"), "caption": "机器"}, {"_esm": "x"}
+    ours, other = {"_esm": front_end("dial"), "caption": "机器"}, {"_esm": "x"}
     slim = slim_state(page(a=ours, b=other, c={"value": 1}))
     state = {name: model["state"] for name, model in json.loads(slim)["state"].items()}
     assert state == {
@@ -26,8 +26,8 @@ def test_our_front_end_is_left_out_and_others_stay() -> None:
     }
 
 
-def test_an_older_bundle_of_ours_is_left_out_too() -> None:
-    older = BUNDLE.read_text("utf-8")[:500]
+def test_an_older_front_end_of_ours_is_left_out_too() -> None:
+    older = part("attnkit")[:500]
     assert json.loads(slim_state(page(a={"_esm": older})))["state"]["a"]["state"] == {
         "_esm": MARKER
     }
@@ -45,12 +45,18 @@ def test_what_is_no_widget_state_is_refused(text: str) -> None:
         slim_state(text)
 
 
-def test_the_script_holds_the_bundle_and_cannot_end_early() -> None:
-    script = bundle_script()
-    name, _, text = script.strip().rstrip(";").partition(" = ")
-    assert name == "globalThis.ATTNKIT_BUNDLE"
-    assert json.loads(text) == BUNDLE.read_text("utf-8")
-    assert "</" not in script
+def test_a_script_holds_each_part_and_cannot_end_early() -> None:
+    for name, script in scripts().items():
+        given, _, text = script.strip().rstrip(";").partition(" = ")
+        assert given == f"(globalThis.ATTNKIT ??= {{}}).{name}"
+        assert json.loads(text) == part(name)
+        assert "</" not in script
+
+
+def test_kinds_are_those_of_our_widgets_slim_or_not() -> None:
+    full, slim = front_end("gate"), {"_esm": MARKER, "kind": "dial"}
+    models = page(a={"_esm": full, "kind": "gate"}, b=slim, c={"_esm": "x"}, d={})
+    assert kinds(json.loads(models)["state"]) == ["dial", "gate"]
 
 
 def test_room_is_kept_by_width_of_the_container() -> None:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from attnkit.live.widget import BUNDLE, LiveWidget, plain
+from attnkit.live.widget import LiveWidget, front_end, plain
 
 
 class Pair(LiveWidget):
@@ -64,8 +64,8 @@ def test_what_json_cannot_hold_is_named(value: Any, error: type, words: str) -> 
         plain(value, "data")
 
 
-def test_the_front_end_is_the_bundle_as_text(pair: Pair) -> None:
-    assert pair.get_state()["_esm"] == BUNDLE.read_text("utf-8")
+def test_the_front_end_is_that_of_its_kind_as_text(pair: Pair) -> None:
+    assert pair.get_state()["_esm"] == front_end(pair.kind)
 
 
 def test_all_traits_are_json(pair: Pair) -> None:

@@ -15,10 +15,10 @@ from test_widgets_lab import SOURCE, TARGET, TRUTH, WEIGHTS
 from widget_bench import Bench
 
 from attnkit.live import AddressingPlane, Alignment, Predict, ScoreLab
-from attnkit.live.widget import BUNDLE
+from attnkit.live.widget import STATIC
 from attnkit.palette import COLOURS, contrast
 
-STYLE = (BUNDLE.parent.parent / "src" / "style.css").read_text("utf-8")
+STYLE = (STATIC.parent / "src" / "style.css").read_text("utf-8")
 SIDEWAYS = (
     "() => document.documentElement.scrollWidth - document.documentElement.clientWidth"
 )

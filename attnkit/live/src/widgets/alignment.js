@@ -2,7 +2,8 @@
 
 import { h } from "../core/dom.js";
 import { num } from "../core/format.js";
-import { argmax, entropy } from "../core/maths.js";
+import { argmax } from "../core/maths.js";
+import { contextLines, forward } from "../core/alignment.js";
 import { alignmentBoard } from "../core/board.js";
 import { createSelection } from "../core/selection.js";
 import { equation } from "../services/equation.js";
@@ -15,30 +16,7 @@ export const keys = [
   ["Enter, Esc", "hold the selection, let it go"],
 ];
 
-/** Numbers of one board: sums, peaks, entropy, and how often the peak is true. */
-export function forward({ weights, truth }) {
-  const peaks = weights.map(argmax);
-  const known = (truth ?? []).map((places, t) => [places, t]).filter(([places]) => places.length);
-  const hits = known.filter(([places, t]) => places.includes(peaks[t])).length;
-  return {
-    row_sums: weights.map((row) => row.reduce((a, b) => a + b, 0)),
-    peaks,
-    entropy: weights.map(entropy),
-    pointing: known.length ? hits / known.length : null,
-  };
-}
-
-/** The equation of a step: the context as a sum over its largest weights. */
-export function contextLines(source, output, weights, step, place) {
-  const row = weights[step];
-  const top = [...row.keys()].sort((a, b) => row[b] - row[a]).slice(0, 3);
-  const rest = 1 - top.reduce((sum, i) => sum + row[i], 0);
-  return [
-    { name: "weight", parts: [`*a*_${step + 1},${place + 1}_ (${output[step]} reads ${source[place]}) = `, { text: num(row[place], 3), pick: { source: place, output: step }, kind: "weight" }] },
-    { name: "context", parts: [`*c*_${step + 1}_ = `, ...top.flatMap((i, n) => [n ? " + " : "", { text: `${num(row[i])} *h*_${source[i]}_`, pick: { source: i, output: step }, kind: "value" }]),
-      ...(source.length > 3 ? [` + … (${num(Math.max(0, rest))} on the others)`] : [])] },
-  ];
-}
+export { forward };
 
 export function mount({ root, data, state, update, report }) {
   let now = state;

@@ -15,7 +15,7 @@ import { tokenStrip } from "../views/token_strip.js";
 import { equation } from "../services/equation.js";
 import { goals, predict } from "../services/gate.js";
 import { scrubber } from "../services/scrubber.js";
-import { contextLines, forward as measure } from "./alignment.js";
+import { contextLines, forward as measure } from "../core/alignment.js";
 
 export const keys = [
   ["← →", "source position (in a strip or the matrix)"],
