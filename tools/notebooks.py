@@ -36,6 +36,7 @@ FORBIDDEN = {  # what only the book would understand, or Colab would not find
     r"^%\s": "a MyST comment (%)",
     r"\]\([^)]*\)\{": "attributes after a link or image ({…})",
     r"^\$\$\s*\([\w-]+\)": "an equation label ($$ (…))",
+    r"<summary>[^\n]*\$": "a formula in a <summary> (the page shows it as it stands)",
     r"attachment:": "an attached image",
     r"!\[[^\]]*\]\((?!https?:|data:)": "an image by path (draw it by code)",
     r"^\[\^[^\]]+\]:": "a footnote",
