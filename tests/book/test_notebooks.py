@@ -82,6 +82,7 @@ def canonical(*cells: dict) -> dict:
         "![a plot](https://x.org/a.png){width=50%}",
         "$$ a = b\n$$ (label)",
         "![x](attachment:x.png)",
+        "<details><summary>B. $c$ stays</summary>",
         "[^1]: a footnote",
     ],
 )
