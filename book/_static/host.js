@@ -203,8 +203,14 @@
     return el;
   }
 
+  /** Room that the widget did not need is given back while its end is out of sight, below. */
+  function settle(el) {
+    if (el.getBoundingClientRect().bottom >= innerHeight) el.style.minHeight = "0";
+  }
+
   function mountView(models, script) {
     const el = placeFor(script);
+    el.addEventListener("attnkit:drawn", () => requestAnimationFrame(() => settle(el)));
     let id = null;
     Promise.resolve()
       .then(() => {

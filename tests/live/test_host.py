@@ -368,6 +368,19 @@ def test_nothing_jumps_while_widgets_come(tab: Tab, tmp_path: Path) -> None:
     assert page.locator(".attnkit-view").first.bounding_box()["height"] < 202
 
 
+def test_room_that_was_not_needed_is_given_back_out_of_sight(
+    tab: Tab, tmp_path: Path
+) -> None:
+    space = '<div style="height: 1500px"></div>'
+    views = [view(dial(n, reserve=[[320, 900]]), reserved=True) for n in range(2)]
+    write_page(tmp_path, views, between=space)
+    page = tab.open(f"{tmp_path.as_uri()}/index.html", 2)
+    page.wait_for_function(
+        "document.querySelectorAll('.attnkit-view')[1].offsetHeight < 300"
+    )
+    assert page.evaluate("scrollY") == 0
+
+
 def test_mounting_a_hundred_times_leaves_nothing_behind(
     tab: Tab, tmp_path: Path
 ) -> None:

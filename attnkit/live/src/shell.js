@@ -113,6 +113,8 @@ class Shell {
         kernel: this.kernel,
       });
       this.buttons.table.hidden = !this.view.tables;
+      this.frame.stage.style.minHeight = "";
+      this.frame.host.dispatchEvent(new CustomEvent("attnkit:drawn", { bubbles: true }));
     } catch (error) {
       this.fail(error);
     }
