@@ -1,9 +1,12 @@
 """Attention meets recurrence: encoder, attention, decoder, search."""
 
+from attnkit.search import Decoded, beam_decode, greedy_decode
+
 from .attention import GlobalAttention, LocalMonotonic, LocalPredictive
 from .captioner import CaptionDecoder
 from .decoder import Decoder, State
 from .encoder import Encoder, Memory
+from .gates import Gates, gated_sum, gates
 from .measure import Scores, Translation, evaluate, pointing, token_accuracy, translate
 from .recipe import (
     RECIPE,
@@ -13,7 +16,6 @@ from .recipe import (
     training_pairs,
     translation_loss,
 )
-from .search import Decoded, beam_decode, greedy_decode
 from .seq2seq import Seq2Seq
 
 __all__ = [
@@ -22,6 +24,7 @@ __all__ = [
     "Decoded",
     "Decoder",
     "Encoder",
+    "Gates",
     "GlobalAttention",
     "LocalMonotonic",
     "LocalPredictive",
@@ -33,6 +36,8 @@ __all__ = [
     "Translation",
     "beam_decode",
     "evaluate",
+    "gated_sum",
+    "gates",
     "greedy_decode",
     "held_out_pairs",
     "pointing",
