@@ -7,8 +7,8 @@ from torch import Tensor
 
 from attnkit.checks import check_positive
 from attnkit.data import PairSet
+from attnkit.search import greedy_decode
 
-from .search import greedy_decode
 from .seq2seq import Seq2Seq
 
 

@@ -1,7 +1,7 @@
-"""Greedy and beam search over the steps of a decoder."""
+"""Greedy and beam search over the steps of a decoder, recurrent or not."""
 
 import math
-from typing import NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import torch
 from torch import Tensor
@@ -9,7 +9,27 @@ from torch import Tensor
 from attnkit.checks import check_at_least
 from attnkit.data import BOS, EOS, PAD
 
-from .seq2seq import Seq2Seq
+
+class Selectable(Protocol):
+    """What a decoder keeps for each sample: `select` takes samples by number."""
+
+    def select(self, rows: Tensor) -> Any: ...
+
+
+class Translator(Protocol):
+    """What is searched: `encode` the source, then `step` symbol by symbol.
+
+    `encode(source, source_mask)` returns a state and a memory, `step(token, state,
+    memory)` the logits (B, V), the next state and the weights (B, S) over the source.
+    """
+
+    def encode(
+        self, source: Tensor, source_mask: Tensor | None
+    ) -> tuple[Selectable, Selectable]: ...
+
+    def step(
+        self, token: Tensor, state: Any, memory: Any
+    ) -> tuple[Tensor, Any, Tensor]: ...
 
 
 class Decoded(NamedTuple):
@@ -32,7 +52,7 @@ def _next_log_probs(logits: Tensor) -> Tensor:
 
 @torch.no_grad()
 def greedy_decode(
-    model: Seq2Seq,
+    model: Translator,
     source: Tensor,
     *,
     max_steps: int,
@@ -57,7 +77,7 @@ def greedy_decode(
     state, memory = model.encode(source, source_mask)
     token = source.new_full((len(source),), BOS)
     ended = torch.zeros_like(token, dtype=torch.bool)
-    total = memory.values.new_zeros(len(source), dtype=torch.float32)
+    total = torch.zeros(len(source), device=source.device)
     tokens, rows = [], []
     for _ in range(max_steps):
         logits, state, weights = model.step(token, state, memory)
@@ -74,7 +94,7 @@ def greedy_decode(
 
 @torch.no_grad()
 def beam_decode(
-    model: Seq2Seq,
+    model: Translator,
     source: Tensor,
     *,
     max_steps: int,
@@ -113,7 +133,7 @@ def beam_decode(
             f"length_penalty: expected a finite number, got {length_penalty}"
         )
     state, memory = model.encode(source, source_mask)
-    beam = _Beam(source, beam_size, max_steps, memory.values.dtype)
+    beam = _Beam(source, beam_size, max_steps)
     repeat = beam.offset.flatten().repeat_interleave(beam_size)
     state, memory = state.select(repeat), memory.select(repeat)
     for t in range(max_steps):
@@ -128,15 +148,13 @@ def beam_decode(
 class _Beam:
     """K beginnings for each of B sources; flat row b K + k is beginning k of b."""
 
-    def __init__(
-        self, source: Tensor, width: int, steps: int, dtype: torch.dtype
-    ) -> None:
+    def __init__(self, source: Tensor, width: int, steps: int) -> None:
         (rows, size), device = source.shape, source.device
         self.width = width
         self.offset = torch.arange(rows, device=device)[:, None]  # (B, 1)
         self.tokens = source.new_full((rows, width, steps), PAD)
-        shape = (rows, width, steps, size)
-        self.weights = torch.zeros(shape, device=device, dtype=dtype)
+        self.shape = (rows, width, steps, size)
+        self.weights: Tensor | None = None  # made when their dtype is known
         self.length = torch.zeros(rows, width, device=device)
         self.ended = torch.zeros(rows, width, dtype=torch.bool, device=device)
         # at first all beginnings are the same: let only one of them grow
@@ -150,6 +168,8 @@ class _Beam:
 
     def advance(self, t: int, logs: Tensor, weights: Tensor, penalty: float) -> Tensor:
         """Grow by one symbol, keep the best; return the flat rows they grew from."""
+        if self.weights is None:
+            self.weights = weights.new_zeros(self.shape)
         logs = logs.view(*self.score.shape, -1)  # (B, K, V)
         stay = torch.full_like(logs[0, 0], -torch.inf)
         stay[PAD] = 0.0  # what has ended goes on with padding, at no cost
