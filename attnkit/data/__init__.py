@@ -1,6 +1,7 @@
 """Generated tasks with a known right answer, and loaders for real sets."""
 
 from .chinese import date, english, join, number, phrase
+from .clips import Clips, MovingShapes
 from .corpora import multi30k, multi30k_lines
 from .generate import dates, lexicon, mixed, numbers, vocabularies
 from .pairs import Batch, PairSet, in_test
@@ -12,6 +13,8 @@ __all__ = [
     "PAD",
     "UNK",
     "Batch",
+    "Clips",
+    "MovingShapes",
     "PairSet",
     "Vocabulary",
     "date",
