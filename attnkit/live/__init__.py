@@ -5,6 +5,7 @@ model, `Alignment` shows arrays that Python gives, `Predict` asks before it tell
 All are `LiveWidget`s: traits `data`, `state` and `readout`, two ways with a kernel.
 """
 
+from attnkit.live.frames import WordToFrame
 from attnkit.live.lab import ScoreLab
 from attnkit.live.pack import pack, rounded
 from attnkit.live.translate import TypeToAlign
@@ -18,6 +19,7 @@ __all__ = [
     "Predict",
     "ScoreLab",
     "TypeToAlign",
+    "WordToFrame",
     "pack",
     "rounded",
 ]

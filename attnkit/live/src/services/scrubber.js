@@ -46,6 +46,7 @@ export function scrubber({ label, axis, selection, say = (i) => `${i + 1}`, pace
   const off = selection.on(choose);
   return {
     el,
+    toggle: () => play.click(),
     update: (n) => { count = n; attrs(slider, { max: Math.max(0, n - 1), disabled: n < 2 }); choose(); },
     destroy: () => { stop(); off(); },
   };

@@ -15,11 +15,12 @@ const MANY = 1200;
  * @param label what the matrix shows
  * @param rowAxis, colAxis names of the axes
  * @param onKey called first with (event, row, col); true = handled (for edits)
+ * @param verb between the names of row and column; sums: a sum per row in the table
  * @param knob an element that the matrix places on the peak of the selected row
  * @returns { el, table, update({ rows, cols, values, marks, forced }) }
  *   marks[r] = list of columns to ring (the known truth); forced[r] = row was overridden
  */
-export function heatMatrix({ label, rowAxis, colAxis, selection, onKey = null, knob = null, showValues = false }) {
+export function heatMatrix({ label, rowAxis, colAxis, selection, onKey = null, knob = null, showValues = false, verb = "reads", sums = true }) {
   let now = { rows: [], cols: [], values: [] };
   let cells = [];
   let heads = { rows: [], cols: [] };
@@ -106,7 +107,7 @@ export function heatMatrix({ label, rowAxis, colAxis, selection, onKey = null, k
     active.style.gridArea = `${row + 2}/${col + 2}`;
     activeRow.setAttribute("aria-rowindex", row + 1);
     active.setAttribute("aria-colindex", col + 1);
-    active.setAttribute("aria-label", `${now.rows[row]} reads ${now.cols[col]}: ${num(value, 3)}`);
+    active.setAttribute("aria-label", `${now.rows[row]} ${verb} ${now.cols[col]}: ${num(value, 3)}`);
     active.setAttribute("aria-selected", String(selection.locked));
     heads.rows.forEach((node, r) => node.classList.toggle("at-on", r === row));
     heads.cols.forEach((node, c) => node.classList.toggle("at-on", c === col));
@@ -115,8 +116,8 @@ export function heatMatrix({ label, rowAxis, colAxis, selection, onKey = null, k
   /** The table twin of the matrix, with the sum of each row. */
   const table = () => ({
     caption: label,
-    columns: [`${rowAxis} \\ ${colAxis}`, ...now.cols, "sum"],
-    rows: now.rows.map((name, r) => [name, ...now.values[r], now.values[r].reduce((a, b) => a + b, 0)]),
+    columns: [`${rowAxis} \\ ${colAxis}`, ...now.cols, ...(sums ? ["sum"] : [])],
+    rows: now.rows.map((name, r) => [name, ...now.values[r], ...(sums ? [now.values[r].reduce((a, b) => a + b, 0)] : [])]),
   });
   selection.on(choose);
   return { el, update, table };
