@@ -8,6 +8,7 @@ All are `LiveWidget`s: traits `data`, `state` and `readout`, two ways with a ker
 from attnkit.live.frames import WordToFrame
 from attnkit.live.lab import ScoreLab
 from attnkit.live.pack import pack, rounded
+from attnkit.live.race import BottleneckRace
 from attnkit.live.translate import TypeToAlign
 from attnkit.live.widget import LiveWidget
 from attnkit.live.widgets import AddressingPlane, Alignment, Predict
@@ -15,6 +16,7 @@ from attnkit.live.widgets import AddressingPlane, Alignment, Predict
 __all__ = [
     "AddressingPlane",
     "Alignment",
+    "BottleneckRace",
     "LiveWidget",
     "Predict",
     "ScoreLab",
