@@ -17,7 +17,8 @@ from .recipe import (
     translation_loss,
 )
 from .seq2seq import Seq2Seq
-from .video import CNNKeys, FrameCNN, RNNKeys, TransformerKeys, VideoCaptioner
+from .video import FrameCNN, TemporalAttention, VideoCaptioner
+from .video_keys import CNNKeys, RNNKeys, TransformerKeys
 from .video_page import ClipReader
 from .video_recipe import (
     VIDEO,
@@ -52,6 +53,7 @@ __all__ = [
     "Scores",
     "Seq2Seq",
     "State",
+    "TemporalAttention",
     "TransformerKeys",
     "Translation",
     "VideoCaptioner",

@@ -6,61 +6,18 @@ local: it knows the frame and what moved since the one before. A key encoder (`R
 before and after. `CaptionDecoder` writes: it scores the keys and sums the values.
 """
 
-import math
-from itertools import pairwise
-
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
-from attnkit.checks import check_float, check_positive, check_width
+from attnkit.attend import Additive, attend
+from attnkit.checks import check_float, check_positive
 from attnkit.data.clips import BACKGROUND, SIDE, VOCABULARY, as_floats
 
 from .captioner import CaptionDecoder
+from .video_keys import ENCODERS, check_frames, cut, paste
 
 READS = ("values", "keys")
 GAIN = 4.0  # so that a picture is about as far from zero as noise of variance 1
-
-
-def cut(x: Tensor, mask: Tensor | None) -> tuple[Tensor, Tensor | None, Tensor | None]:
-    """Take the masked frames out of a clip, as scissors would.
-
-    Args:
-        x: something of each frame, (B, T, ...).
-        mask: boolean (B, T), True = the frame is there; None: all are.
-
-    Returns:
-        x with the frames that are there in front and zeros behind, the mask of those,
-        and the order (B, T) that `paste` takes to put them back.
-    """
-    if mask is None:
-        return x, None, None
-    order = mask.long().argsort(dim=1, descending=True, stable=True)  # (B, T)
-    there = mask.gather(1, order)
-    rows = torch.arange(len(x), device=x.device)[:, None]
-    shape = (*there.shape, *[1] * (x.dim() - 2))
-    return x[rows, order] * there.view(shape), there, order
-
-
-def paste(x: Tensor, mask: Tensor | None, order: Tensor | None) -> Tensor:
-    """Put frames (B, T, D) back to where `cut` took them from; zeros elsewhere."""
-    if order is None:
-        return x
-    rows = torch.arange(len(x), device=x.device)[:, None]
-    return (x * mask[..., None])[rows, order.argsort(1)]
-
-
-def check_frames(mask: Tensor | None, shape: tuple[int, int]) -> None:
-    """Raise unless the mask of frames is None or a boolean (B, T)."""
-    if mask is None:
-        return
-    if not isinstance(mask, Tensor):
-        raise TypeError(f"mask: expected a tensor, got {type(mask).__name__}")
-    if mask.dtype != torch.bool or mask.shape != shape:
-        raise ValueError(
-            f"mask: expected booleans of shape {tuple(shape)} (clips, frames), got "
-            f"{mask.dtype} of shape {tuple(mask.shape)}"
-        )
 
 
 class FrameCNN(nn.Module):
@@ -139,134 +96,69 @@ def _checked(frames: Tensor, mask: Tensor | None) -> Tensor:
     return as_floats(frames)
 
 
-class _Keys(nn.Module):
-    """Keys (B, T, K) of values (B, T, D); `encode` sees only frames that are there."""
+class TemporalAttention(nn.Module):
+    r"""Attention over the frames of a clip: which frames matter for this word.
 
-    def __init__(self, dim: int, key_dim: int) -> None:
-        super().__init__()
-        check_positive("dim", dim)
-        check_positive("key_dim", key_dim)
-        self.dim, self.key_dim = dim, key_dim
+    $$e_{it} = v^\top \tanh(W_q s_{i-1} + W_k k_t) \qquad
+    a_i = \mathrm{softmax}(e_i) \qquad c_i = \sum_t a_{it} v_t$$
 
-    def forward(self, values: Tensor, mask: Tensor | None = None) -> Tensor:
-        """Keys (B, T, K), zero for a masked frame; the mask is that of `FrameCNN`."""
-        check_float("values", values, 3)
-        check_width("values", values, self.dim, "dim")
-        check_frames(mask, values.shape[:2])
-        x, there, order = cut(values, mask)
-        return paste(self.encode(x, there), there, order)
-
-    def encode(self, x: Tensor, mask: Tensor | None) -> Tensor:
-        """Keys of clips whose frames stand in front, padding behind."""
-        raise NotImplementedError
-
-
-class RNNKeys(_Keys):
-    """A GRU in each direction: what came before, and what comes after.
+    It is the additive attention of a translator; what is new is what it reads. In the
+    paper a frame's value is its key. `CaptionDecoder.look` makes the same step.
 
     Args:
+        query_dim: width of a decoder state.
         dim: D, width of a value.
-        key_dim: K, both directions together.
-    """
+        key_dim: K, width of a key; `dim` if None.
+        hidden_dim: hidden width of the score.
 
-    def __init__(self, dim: int = 48, key_dim: int = 64) -> None:
-        super().__init__(dim, key_dim)
-        self.rnn = nn.GRU(dim, key_dim // 2, batch_first=True, bidirectional=True)
-
-    def encode(self, x: Tensor, mask: Tensor | None) -> Tensor:
-        if mask is None:
-            return self.rnn(x)[0]
-        lengths = mask.sum(1).clamp(min=1).cpu()  # an empty clip reads one zero
-        packed = nn.utils.rnn.pack_padded_sequence(
-            x, lengths, batch_first=True, enforce_sorted=False
-        )
-        states, _ = nn.utils.rnn.pad_packed_sequence(
-            self.rnn(packed)[0], batch_first=True, total_length=x.shape[1]
-        )
-        return states
-
-
-class CNNKeys(_Keys):
-    """Three convolutions over time, with holes of 1, 2 and 4 frames: 7 to each side.
-
-    Args:
-        dim: D, width of a value.
-        key_dim: K.
-        hidden_dim: width of the layers between.
-    """
-
-    def __init__(self, dim: int = 48, key_dim: int = 64, hidden_dim: int = 36) -> None:
-        super().__init__(dim, key_dim)
-        sizes = (dim, hidden_dim, hidden_dim, key_dim)
-        self.layers = nn.ModuleList(
-            nn.Conv1d(a, b, 3, padding=2**i, dilation=2**i)
-            for i, (a, b) in enumerate(pairwise(sizes))
-        )
-
-    def encode(self, x: Tensor, mask: Tensor | None) -> Tensor:
-        x = x.mT  # (B, D, T)
-        for layer in self.layers:
-            x = F.relu(layer(x))
-            if mask is not None:
-                x = x * mask[:, None]  # behind the end is nothing, as before the start
-        return x.mT
-
-
-class TransformerKeys(_Keys):
-    """Self-attention over all frames, with waves that tell their number.
-
-    Args:
-        dim: D, width of a value.
-        key_dim: K.
-        hidden_dim: width between, a multiple of `num_heads` and even.
-        num_heads: heads of each layer.
-        num_layers: how many.
+    Source:
+        Yao et al. 2015 (arXiv:1502.08029), section 3.3.
     """
 
     def __init__(
         self,
-        dim: int = 48,
-        key_dim: int = 64,
+        query_dim: int,
+        dim: int,
+        key_dim: int | None = None,
         hidden_dim: int = 32,
-        num_heads: int = 4,
-        num_layers: int = 2,
     ) -> None:
-        super().__init__(dim, key_dim)
-        self.inner = nn.Sequential(nn.Linear(dim, hidden_dim), nn.LayerNorm(hidden_dim))
-        layer = nn.TransformerEncoderLayer(
-            hidden_dim,
-            num_heads,
-            dim_feedforward=2 * hidden_dim,
-            dropout=0.0,
-            batch_first=True,
-            norm_first=True,
+        super().__init__()
+        self.score = Additive(
+            query_dim, dim if key_dim is None else key_dim, hidden_dim
         )
-        self.layers = nn.TransformerEncoder(
-            layer, num_layers, enable_nested_tensor=False
+
+    def forward(
+        self,
+        query: Tensor,
+        value: Tensor,
+        key: Tensor | None = None,
+        *,
+        mask: Tensor | None = None,
+        need_weights: bool = False,
+    ) -> Tensor | tuple[Tensor, Tensor]:
+        """Context (B, N, D) for states (B, N, ·), from values (B, T, D).
+
+        Args:
+            query: decoder states, one per word.
+            value: one per frame.
+            key: (B, T, K); the values if None.
+            mask: boolean (B, T), True = the frame is there. A clip without any frame
+                gives zeros.
+            need_weights: also return the weights (B, N, T).
+
+        Raises:
+            ValueError: a shape, a dtype or the mask does not fit.
+        """
+        check_float("value", value, 3)
+        check_frames(mask, value.shape[:2])
+        return attend(
+            query,
+            value if key is None else key,
+            value,
+            score=self.score,
+            mask=None if mask is None else mask[:, None],
+            need_weights=need_weights,
         )
-        self.outer = nn.Linear(hidden_dim, key_dim)
-
-    def encode(self, x: Tensor, mask: Tensor | None) -> Tensor:
-        x = self.inner(x)  # about as large as the waves
-        x = x + waves(x.shape[1], x.shape[2]).to(x)
-        hidden = None
-        if mask is not None:  # frame 0 stays: softmax over nothing would be NaN
-            hidden = ~mask & (torch.arange(x.shape[1], device=x.device) > 0)
-        return self.outer(self.layers(x, src_key_padding_mask=hidden))
-
-
-def waves(length: int, dim: int) -> Tensor:
-    """Sines and cosines (length, dim) that tell positions apart.
-
-    Source:
-        Vaswani et al. 2017 (arXiv:1706.03762), section 3.5.
-    """
-    place = torch.arange(length)[:, None]  # (T, 1)
-    rate = torch.exp(torch.arange(0, dim, 2) * (-math.log(1e4) / dim))  # (dim / 2,)
-    return torch.stack([(place * rate).sin(), (place * rate).cos()], -1).flatten(1)
-
-
-ENCODERS = {"rnn": RNNKeys, "cnn": CNNKeys, "transformer": TransformerKeys}
 
 
 class VideoCaptioner(nn.Module):

@@ -13,7 +13,8 @@ from attnkit.data import BOS
 from attnkit.data.clips import SIDE
 
 from .page import _gru, _stacked
-from .video import FrameCNN, RNNKeys, VideoCaptioner
+from .video import FrameCNN, VideoCaptioner
+from .video_keys import RNNKeys
 
 
 class ClipReader(nn.Module):
