@@ -114,7 +114,9 @@ def draw_scene(things: Sequence[Thing]) -> Tensor:
     """
     for thing in things:
         known = thing.colour in COLOURS and thing.shape in SHAPES
-        if not (known and thing.row in range(LATTICE) and thing.column in range(LATTICE)):
+        if not (
+            known and thing.row in range(LATTICE) and thing.column in range(LATTICE)
+        ):
             raise ValueError(
                 f"things: expected colours {', '.join(COLOURS)}, shapes "
                 f"{', '.join(SHAPES)} and cells 0 to {LATTICE - 1}; got {tuple(thing)}"
@@ -132,7 +134,9 @@ def draw_scene(things: Sequence[Thing]) -> Tensor:
 def _stamped(cells: Tensor, colour: Tensor, shape: Tensor, shift: Tensor) -> Tensor:
     """Cells (n, 3, 12, 12) with a shape on each."""
     cover = stamps()[shape, shift[:, 0], shift[:, 1]][:, None]  # (n, 1, 12, 12)
-    paint = torch.tensor(list(COLOURS.values()))[colour][..., None, None]  # (n, 3, 1, 1)
+    paint = torch.tensor(list(COLOURS.values()))[colour][
+        ..., None, None
+    ]  # (n, 3, 1, 1)
     return cells + cover * (paint - cells)
 
 
@@ -218,7 +222,9 @@ def _generator(seed: int) -> Generator:
     return torch.Generator().manual_seed(seed)
 
 
-def scenes(n: int, seed: int = 1, *, split: str = "train", noise: float = 0.06) -> SceneSet:
+def scenes(
+    n: int, seed: int = 1, *, split: str = "train", noise: float = 0.12
+) -> SceneSet:
     """n scenes of two different things; 6000 take about a second.
 
     Args:
@@ -267,7 +273,12 @@ def _side(found: Tensor, split: str) -> Tensor:
 
 
 def _paint(
-    colour: Tensor, shape: Tensor, row: Tensor, column: Tensor, noise: float, draw: Generator
+    colour: Tensor,
+    shape: Tensor,
+    row: Tensor,
+    column: Tensor,
+    noise: float,
+    draw: Generator,
 ) -> Tensor:
     """Images as whole numbers, in pieces that fit a cache."""
     shift = torch.randint(3, (*colour.shape, 2), generator=draw)
