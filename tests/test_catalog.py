@@ -20,6 +20,8 @@ STEPS = {"NORMALIZERS", "SCORES", "aggregate", "causal_mask", "padding_mask"}
 PARTS = {"Encoder", "Decoder", "Seq2Seq"}
 PARTS |= {"FrameCNN", "RNNKeys", "CNNKeys", "VideoCaptioner", "ClipReader"}
 PARTS |= {"TransformerKeys"}  # torch's own self-attention, for a chapter before it
+PARTS |= {"Transformer", "LanguageModel", "EncoderLayer", "DecoderLayer"}
+PARTS |= {"FeedForward", "Embedding", "Sinusoidal", "Learned", "ScorePosition"}
 every_card = pytest.mark.parametrize("card", CARDS, ids=lambda card: card.key)
 
 

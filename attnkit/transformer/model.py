@@ -1,0 +1,161 @@
+"""The whole Transformer: a translator.
+
+It writes symbol by symbol with a cache: what a step has computed comes out as a state
+and goes into the next one. With `encode` and `step`, `attnkit.search` decodes with it.
+"""
+
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from attnkit.data import PAD
+
+from .embedding import Embedding, score_position
+from .layers import Cache, DecoderLayer, Encoder
+from .multihead import KeyValue
+
+
+class Source(NamedTuple):
+    """What a decoder looks at: `layers`, the source's keys and values as each layer
+    projects them, and `mask` (B, 1, S), True for symbols."""
+
+    layers: tuple[KeyValue, ...]
+    mask: Tensor
+
+    def select(self, rows: Tensor) -> "Source":
+        """The samples of these numbers; a sample may repeat."""
+        return Source(tuple(x.select(rows) for x in self.layers), self.mask[rows])
+
+
+class Transformer(nn.Module):
+    """Encoder and decoder: a translator.
+
+    Args:
+        source_size: number of source symbols; 0 is padding.
+        target_size: number of target symbols.
+        embed_dim: width of a token.
+        num_heads: heads of every attention.
+        num_layers: layers of the encoder, and of the decoder.
+        ff_dim: hidden width of the network for each token; 4 `embed_dim` if None.
+        dropout: see `EncoderLayer`; of the embeddings, too.
+        norm_first: pre-norm; post-norm, as in the paper, if False.
+        position: one of `POSITIONS`.
+        max_len: positions in a learned table.
+
+    The decoder's embedding is also its output layer (weight tying).
+
+    Source:
+        Vaswani et al. 2017 (arXiv:1706.03762); tying as in Press and Wolf 2016
+        (arXiv:1608.05859).
+    """
+
+    def __init__(
+        self,
+        source_size: int,
+        target_size: int,
+        *,
+        embed_dim: int = 64,
+        num_heads: int = 4,
+        num_layers: int = 2,
+        ff_dim: int | None = None,
+        dropout: float = 0.0,
+        norm_first: bool = True,
+        position: str = "sinusoidal",
+        max_len: int = 512,
+    ) -> None:
+        super().__init__()
+        layer: dict[str, Any] = {"ff_dim": ff_dim, "dropout": dropout}
+        layer |= {"norm_first": norm_first}
+
+        def make() -> Any:
+            return score_position(position, embed_dim, num_heads)
+
+        place = (position, max_len, dropout)
+        self.source_embedding = Embedding(source_size, embed_dim, *place)
+        self.target_embedding = Embedding(target_size, embed_dim, *place)
+        self.encoder = Encoder(
+            num_layers, embed_dim, num_heads, make_position=make, **layer
+        )
+        self.layers = nn.ModuleList(
+            DecoderLayer(embed_dim, num_heads, position=make(), **layer)
+            for _ in range(num_layers)
+        )
+        self.norm = nn.LayerNorm(embed_dim) if norm_first else nn.Identity()
+
+    def forward(
+        self,
+        source: Tensor,
+        target: Tensor,
+        source_mask: Tensor | None = None,
+        *,
+        need_weights: bool = False,
+    ) -> Tensor | tuple[Tensor, Tensor]:
+        """Logits of each next symbol of a known target (teacher forcing).
+
+        Args:
+            source: (B, S) numbers of symbols.
+            target: (B, T) numbers of symbols, beginning with BOS.
+            source_mask: (B, S) boolean, True for symbols; `source != PAD` if None.
+            need_weights: also return what the last layer looked at in the source.
+
+        Returns:
+            logits (B, T, V), or (logits, weights (B, T, S)), the mean over heads.
+
+        Raises:
+            ValueError: numbers or a mask that do not fit.
+        """
+        cache, memory = self.encode(source, source_mask)
+        logits, _, weights = self._run(target, cache, memory, need_weights)
+        return (logits, weights) if need_weights else logits
+
+    def encode(
+        self, source: Tensor, source_mask: Tensor | None = None
+    ) -> tuple[Cache, Source]:
+        """Read the source: an empty cache, and what the decoder looks at."""
+        mask = source != PAD if source_mask is None else source_mask
+        if mask.shape != source.shape or mask.dtype != torch.bool:
+            raise ValueError(
+                f"source_mask: expected boolean of shape {tuple(source.shape)}, got "
+                f"{mask.dtype} of shape {tuple(mask.shape)}"
+            )
+        mask = mask[:, None]  # (B, 1, S)
+        tokens = self.encoder(self.source_embedding(source), mask=mask)
+        layers = tuple(layer.cross_attention.project(tokens) for layer in self.layers)
+        return Cache(()), Source(layers, mask)
+
+    def step(
+        self, token: Tensor, state: Cache, memory: Source
+    ) -> tuple[Tensor, Cache, Tensor]:
+        """One decoder step with a cache.
+
+        Args:
+            token: (B,) the symbol written last, BOS at first.
+            state: from `encode` or from the step before; it is not changed.
+            memory: from `encode`.
+
+        Returns:
+            logits (B, V), the new cache, and the weights (B, S) of the last layer.
+        """
+        logits, state, weights = self._run(token[:, None], state, memory, True)
+        return logits[:, 0], state, weights[:, 0]
+
+    def _run(
+        self, ids: Tensor, cache: Cache, memory: Source, need_weights: bool
+    ) -> tuple[Tensor, Cache, Tensor | None]:
+        tokens = self.target_embedding(ids, cache.size)  # (B, T, D)
+        present, last = [], self.layers[-1]
+        for i, layer in enumerate(self.layers):
+            done = layer(
+                tokens,
+                memory.layers[i],
+                past=cache.layers[i] if cache.layers else None,
+                source_mask=memory.mask,
+                need_weights=need_weights and layer is last,
+            )
+            tokens = done.tokens
+            present.append(done.present)
+        weights = done.cross_weights
+        mean = None if weights is None else weights.mean(1)  # (B, T, S)
+        logits = self.target_embedding.logits(self.norm(tokens))  # (B, T, V)
+        return logits, Cache(tuple(present)), mean

@@ -1,0 +1,301 @@
+r"""Multi-head attention: the three steps, several times side by side.
+
+A query projection asks, a key projection answers, a value projection is handed out.
+What the projections of keys and values give is a `KeyValue`: it can be kept (a cache),
+or made once and asked many times (an encoder's memory). It comes in and goes out; the
+module keeps nothing.
+"""
+
+from typing import NamedTuple
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from attnkit.attend import aggregate, causal_mask, scaled_dot, softmax
+from attnkit.checks import check_float, check_positive, check_width
+
+from .positions import ScorePosition
+
+
+class KeyValue(NamedTuple):
+    """Projected keys and values, split into heads: `key` (B, G, M, d), `value`
+    (B, G, M, d). `G` heads of keys and values serve all heads of queries."""
+
+    key: Tensor
+    value: Tensor
+
+    def append(self, new: "KeyValue") -> "KeyValue":
+        """These and then the new ones.
+
+        Raises:
+            ValueError: another number of samples or heads, or another width.
+        """
+        mine, other = self.key.shape, new.key.shape
+        if (mine[:2], mine[3]) != (other[:2], other[3]):
+            raise ValueError(
+                f"cache: expected keys (B, G, M, d) with B, G, d = "
+                f"{other[0]}, {other[1]}, {other[3]}, got {tuple(mine)}; start a new "
+                "cache for another batch"
+            )
+        pairs = zip(self, new, strict=True)
+        return KeyValue(*(torch.cat(pair, dim=2) for pair in pairs))
+
+    def select(self, rows: Tensor) -> "KeyValue":
+        """The samples of these numbers; a sample may repeat."""
+        return KeyValue(self.key[rows], self.value[rows])
+
+
+class MultiHeadAttention(nn.Module):
+    r"""Attention with several heads, each with its own projections.
+
+    $$e^h_{ij} = \frac{(W^h_q x_i)^\top (W^h_k y_j)}{\sqrt d} \qquad
+    a^h_i = \mathrm{softmax}(e^h_i) \qquad
+    c_i = W_o\,\bigl[\textstyle\sum_j a^h_{ij} W^h_v y_j\bigr]_{h=1}^H$$
+
+    With fewer heads of keys and values than of queries it is grouped-query attention;
+    with one, multi-query attention.
+
+    Args:
+        embed_dim: $D$, width of queries and of the output; $d = D / H$.
+        num_heads: $H$.
+        num_kv_heads: heads of keys and values, a divisor of `num_heads`; all if None.
+        kdim: width of the keys' input; `embed_dim` if None.
+        vdim: width of the values' input; `embed_dim` if None.
+        bias: projections have a bias.
+        dropout: share of weights that are dropped in training.
+        position: a `ScorePosition` for self-attention.
+
+    Raises:
+        ValueError: heads that do not divide the width, or each other.
+
+    Source:
+        Vaswani et al. 2017 (arXiv:1706.03762), section 3.2; Shazeer 2019
+        (arXiv:1911.02150); Ainslie et al. 2023 (arXiv:2305.13245).
+    """
+
+    def __init__(
+        self,
+        embed_dim: int,
+        num_heads: int,
+        *,
+        num_kv_heads: int | None = None,
+        kdim: int | None = None,
+        vdim: int | None = None,
+        bias: bool = True,
+        dropout: float = 0.0,
+        position: ScorePosition | None = None,
+    ) -> None:
+        super().__init__()
+        groups = num_heads if num_kv_heads is None else num_kv_heads
+        _check_heads(embed_dim, num_heads, groups)
+        self.num_heads, self.num_kv_heads = num_heads, groups
+        width = groups * (embed_dim // num_heads)
+        self.query_proj = nn.Linear(embed_dim, embed_dim, bias=bias)
+        self.key_proj = nn.Linear(kdim or embed_dim, width, bias=bias)
+        self.value_proj = nn.Linear(vdim or embed_dim, width, bias=bias)
+        self.output_proj = nn.Linear(embed_dim, embed_dim, bias=bias)
+        self.dropout, self.position = dropout, position
+
+    def forward(
+        self,
+        query: Tensor,
+        key: Tensor | None = None,
+        value: Tensor | None = None,
+        *,
+        mask: Tensor | None = None,
+        causal: bool = False,
+        need_weights: bool = False,
+    ) -> Tensor | tuple[Tensor, Tensor]:
+        """Attend from `query` to `key` and `value`; to itself without them.
+
+        Args:
+            query: (B, N, D).
+            key: (B, M, kdim); the query if None.
+            value: (B, M, vdim); the key if None.
+            mask: boolean (True = may attend) or float (added to the scores), that
+                broadcasts to (B, N, M), or with heads to (B, H, N, M).
+            causal: each query sees the keys up to its own place.
+            need_weights: also return the weights; without, a fused kernel works.
+
+        Returns:
+            (B, N, D), or with the weights (B, H, N, M). A query that may attend to
+            nothing gets a context of zeros, and so the bias of the last projection.
+
+        Raises:
+            ValueError: a width, mask or dtype does not fit.
+        """
+        memory = self.project(query if key is None else key, value)
+        return self.read(
+            query, memory, mask=mask, causal=causal, need_weights=need_weights
+        )
+
+    def project(
+        self, key: Tensor, value: Tensor | None = None, *, start: int = 0
+    ) -> KeyValue:
+        """Keys and values that later queries can read.
+
+        Args:
+            key: (B, M, kdim).
+            value: (B, M, vdim); the key if None.
+            start: position of the first, as the length of the cache before it.
+
+        Returns:
+            `KeyValue` of heads.
+        """
+        value = key if value is None else value
+        for name, given, layer in (
+            ("key", key, self.key_proj),
+            ("value", value, self.value_proj),
+        ):
+            check_float(name, given, 3)
+            check_width(name, given, layer.in_features, "the width of its projection")
+        heads = self._split(self.key_proj(key), self.num_kv_heads)  # (B, G, M, d)
+        if self.position is not None:
+            heads = self.position.turn_key(heads, start)
+        return KeyValue(heads, self._split(self.value_proj(value), self.num_kv_heads))
+
+    def read(
+        self,
+        query: Tensor,
+        memory: KeyValue,
+        *,
+        mask: Tensor | None = None,
+        causal: bool = False,
+        need_weights: bool = False,
+    ) -> Tensor | tuple[Tensor, Tensor]:
+        """Attend to keys and values that were projected before.
+
+        With `causal` or a position the queries are the last N of the M places.
+
+        Args and returns are those of `forward`.
+        """
+        check_float("query", query, 3)
+        width = self.query_proj.in_features
+        check_width("query", query, width, "embed_dim")
+        heads = self._split(self.query_proj(query), self.num_heads)  # (B, H, N, d)
+        n, m = heads.shape[2], memory.key.shape[2]
+        mask = join_masks((*heads.shape[:3], m), mask, causal, heads)
+        if self.position is not None:
+            mask = _add(mask, self.position.bias(heads, m))
+            heads = self.position.turn_query(heads, m - n)
+        context, weights = self._three_steps(heads, memory, mask, need_weights)
+        output = self.output_proj(context.transpose(1, 2).flatten(2))  # (B, N, D)
+        return (output, weights) if need_weights else output
+
+    def _three_steps(
+        self, query: Tensor, memory: KeyValue, mask: Tensor | None, need_weights: bool
+    ) -> tuple[Tensor, Tensor | None]:
+        share = self.num_heads // self.num_kv_heads
+        key, value = (x.repeat_interleave(share, 1) if share > 1 else x for x in memory)
+        spends = self.position is not None and self.position.spends
+        drop = self.dropout if self.training else 0.0
+        if not (need_weights or spends):
+            return _fused(query, key, value, mask, drop), None
+        scores = scaled_dot(query, key)  # (B, H, N, M)
+        weights = _normalize(scores, mask)  # (B, H, N, M)
+        spent = F.dropout(weights, drop)
+        context = aggregate(spent, value)  # (B, H, N, d)
+        if spends:
+            context = context + self.position.spend(spent)
+        return context, weights
+
+    @staticmethod
+    def _split(x: Tensor, heads: int) -> Tensor:
+        return x.unflatten(-1, (heads, -1)).transpose(1, 2)  # (B, heads, N, d)
+
+
+def _check_heads(embed_dim: int, num_heads: int, groups: int) -> None:
+    check_positive("embed_dim", embed_dim)
+    check_positive("num_heads", num_heads)
+    check_positive("num_kv_heads", groups)
+    if embed_dim % num_heads:
+        near = [h for h in range(1, embed_dim + 1) if embed_dim % h == 0]
+        raise ValueError(
+            f"num_heads: expected a divisor of embed_dim {embed_dim} "
+            f"({', '.join(map(str, near))}), got {num_heads}"
+        )
+    if num_heads % groups:
+        raise ValueError(
+            f"num_kv_heads: expected a divisor of num_heads {num_heads}, got {groups}"
+        )
+
+
+def join_masks(
+    shape: tuple[int, ...], mask: Tensor | None, causal: bool, like: Tensor
+) -> Tensor | None:
+    """One mask for scores (B, H, N, M) out of a mask of the caller and causality.
+
+    Args:
+        shape: of the scores.
+        mask: boolean or float, broadcasting to (B, N, M) or (B, H, N, M).
+        causal: queries are the last N of M places and look back only.
+        like: a tensor of the scores' dtype and device.
+
+    Returns:
+        None, a boolean mask, or a float one in which what is hidden is minus infinity.
+
+    Raises:
+        TypeError: the mask is not a tensor.
+        ValueError: its dtype or shape does not fit, or queries outnumber the keys.
+    """
+    n, m = shape[-2:]
+    mask = _four_axes(mask, shape, like)
+    if not causal or (n == 1 and m > 0):
+        return mask
+    if n > m:
+        raise ValueError(f"query: expected at most {m} queries in a causal attention "
+                         f"to {m} keys, got {n}")  # fmt: skip
+    past = causal_mask(n, m, device=like.device)
+    if mask is None or mask.dtype == torch.bool:
+        return past if mask is None else mask & past
+    return mask.masked_fill(~past, -torch.inf)
+
+
+def _four_axes(
+    mask: Tensor | None, shape: tuple[int, ...], like: Tensor
+) -> Tensor | None:
+    if mask is None:
+        return None
+    if not isinstance(mask, Tensor):
+        raise TypeError(f"mask: expected a tensor, got {type(mask).__name__}")
+    if mask.dtype != torch.bool and not mask.is_floating_point():
+        raise ValueError(
+            "mask: expected dtype torch.bool (True = may attend) or a floating-point "
+            f"one (added to the scores), got {mask.dtype}"
+        )
+    wide = mask[:, None] if mask.dim() == 3 else mask
+    sizes = (1,) * (4 - wide.dim()) + tuple(wide.shape)
+    if wide.dim() > 4 or any(
+        s not in (1, w) for s, w in zip(sizes, shape, strict=True)
+    ):
+        b, _, n, m = shape
+        raise ValueError(
+            f"mask: expected a shape that broadcasts to ({b}, {n}, {m}) or {shape}, "
+            f"got {tuple(mask.shape)}"
+        )
+    return wide if wide.dtype == torch.bool else wide.to(like.dtype)
+
+
+def _add(mask: Tensor | None, bias: Tensor | None) -> Tensor | None:
+    """A mask and a term of the scores, as one float mask."""
+    if bias is None or mask is None:
+        return mask if bias is None else bias
+    if mask.dtype == torch.bool:
+        return bias.masked_fill(~mask, -torch.inf)
+    return bias + mask
+
+
+def _fused(
+    query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None, dropout: float
+) -> Tensor:
+    return F.scaled_dot_product_attention(
+        query, key, value, attn_mask=mask, dropout_p=dropout
+    )
+
+
+def _normalize(scores: Tensor, mask: Tensor | None) -> Tensor:
+    if mask is None or mask.dtype == torch.bool:
+        return softmax(scores, mask)
+    allowed = mask > -torch.inf
+    return softmax(scores + mask.where(allowed, 0.0), allowed)
