@@ -19,6 +19,10 @@ TYPESET = (
     "() => !window.MathJax?.startup?.promise || MathJax.startup.promise.then(() => 1)"
 )
 SIDEWAYS = "() => document.documentElement.scrollWidth - window.innerWidth"
+CUT = """() => [...document.querySelectorAll("div.math")].filter((box) => {
+  const width = box.querySelector("mjx-math")?.getBoundingClientRect().width ?? 0;
+  return width > box.scrollWidth + 2;
+}).map((box) => box.textContent.slice(0, 40))"""
 ALIVE = """async () => {
   for (const script of document.querySelectorAll('script[type$="widget-view+json"]')) {
     script.parentElement.scrollIntoView();
@@ -117,6 +121,8 @@ def look(seen: Visit) -> list[str]:
     wide = seen.tab.evaluate(SIDEWAYS)
     faults = [f"a widget is not alive: {dead}"] if dead else []
     faults += [f"scrolls sideways by {wide} px"] if wide > 0 else []
+    cut = seen.tab.evaluate(CUT)
+    faults += [f"an equation is cut and does not scroll: {text}" for text in cut]
     faults += [f"asks another host: {url}" for url in seen.foreign()]
     return faults + seen.errors
 
