@@ -119,10 +119,23 @@ def _stretch(where: tuple[float, float], steps: int, count: int) -> tuple[int, i
 
 # ------------------------------------------------------------------------- reviews
 
-THINGS = "film plot music acting story ending room food service book song game".split()
-GOOD = "good great lovely brilliant charming wonderful".split()
-BAD = "bad dull weak boring awful terrible".split()
-DEGREES = "very quite really".split()
+THINGS = [
+    "film",
+    "plot",
+    "music",
+    "acting",
+    "story",
+    "ending",
+    "room",
+    "food",
+    "service",
+    "book",
+    "song",
+    "game",
+]
+GOOD = ["good", "great", "lovely", "brilliant", "charming", "wonderful"]
+BAD = ["bad", "dull", "weak", "boring", "awful", "terrible"]
+DEGREES = ["very", "quite", "really"]
 TURNS = ("but", "although")
 ASIDES = [
     words.split()

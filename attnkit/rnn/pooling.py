@@ -158,7 +158,7 @@ class AttentionPooling(nn.Module):
 
 
 class TimeStepAttention(nn.Module):
-    r"""The block of the articles: transpose, dense softmax over steps, transpose, multiply.
+    r"""The articles' block: transpose, dense softmax over steps, transpose, multiply.
 
     $$e_{td} = \sum_s W_{ts} h_{sd} + b_t \qquad
     a_{td} = \mathrm{softmax}_t(e_{td}) \qquad y_{td} = a_{td}\, h_{td}$$
