@@ -53,7 +53,7 @@ class PoolingOverTime(LiveWidget):
     )
     spoken: ClassVar[dict[str, str]] = {"models": "models", "vocabulary": "vocabulary"}
     CAPTION: ClassVar[str] = (
-        "The fill of a word is its weight; the dashed line is what the class loses when "
+        "The fill of a word is its weight; the dashed line is what the class loses if "
         "the word is erased. The two need not agree: an LSTM carries a word on, and "
         "attention may read it from a later state."
     )
