@@ -9,6 +9,7 @@ from attnkit.live.frames import WordToFrame
 from attnkit.live.lab import ScoreLab
 from attnkit.live.pack import pack, rounded
 from attnkit.live.race import BottleneckRace
+from attnkit.live.regions import WordToRegion
 from attnkit.live.translate import TypeToAlign
 from attnkit.live.widget import LiveWidget
 from attnkit.live.widgets import AddressingPlane, Alignment, Predict
@@ -22,6 +23,7 @@ __all__ = [
     "ScoreLab",
     "TypeToAlign",
     "WordToFrame",
+    "WordToRegion",
     "pack",
     "rounded",
 ]

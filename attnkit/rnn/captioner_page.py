@@ -12,7 +12,6 @@ from torch import Tensor, nn
 from attnkit.data.vocabulary import BOS
 
 from .captioner import CaptionDecoder
-from .regions import Captioner
 
 
 class Encode(nn.Module):
@@ -20,7 +19,7 @@ class Encode(nn.Module):
 
     output_names = ("memory", "keys", "hidden")
 
-    def __init__(self, model: Captioner) -> None:
+    def __init__(self, model: nn.Module) -> None:
         super().__init__()
         self.model = model
 
@@ -62,8 +61,8 @@ def step_entry(
     return Step(decoder).eval(), inputs
 
 
-def caption_entries(model: Captioner) -> dict[str, tuple[nn.Module, dict[str, Any]]]:
-    """The entry points of a captioner for the page: "encode" and "step".
+def caption_entries(model: nn.Module) -> dict[str, tuple[nn.Module, dict[str, Any]]]:
+    """The entry points of a `Captioner` for the page: "encode" and "step".
 
     Raises:
         ValueError: a model in training mode: hard attention would draw.

@@ -7,6 +7,7 @@ from torch import Tensor, nn
 from attnkit.checks import check_float, check_positive
 
 from .captioner import CaptionDecoder, Out, Written
+from .captioner_page import caption_entries
 
 
 class RegionEncoder(nn.Module):
@@ -132,3 +133,7 @@ class Captioner(nn.Module):
         with torch.no_grad():
             memory = self.encoder(images)
         return self.decoder.generate(memory, max_len=max_len, need_weights=need_weights)
+
+    def page_entries(self) -> dict:
+        """The graphs that run this model in a page; see `attnkit.live.WordToRegion`."""
+        return caption_entries(self)
