@@ -17,6 +17,8 @@ from attnkit.checks import check_positive
 TASKS = ("same", "loud", "turned", "place")
 QUESTIONS = ("mean", "sum", "max", "each")
 LOUDEST = math.log(4)
+OWN = 2**20
+"""Far from the small seeds of models: else words and first weights are one stream."""
 
 
 class Shelf(NamedTuple):
@@ -134,14 +136,14 @@ class Shelves:
     @cached_property
     def vectors(self) -> Tensor:
         """The words as vectors (words, d)."""
-        generator = torch.Generator().manual_seed(self.seed)
+        generator = torch.Generator().manual_seed(self.seed + OWN)
         drawn = torch.randn(self.words, self.width, generator=generator)
         return F.normalize(drawn, dim=-1) * math.sqrt(self.width)
 
     @cached_property
     def rotation(self) -> Tensor:
         """The rotation (d, d) that leads into the other language; all as likely."""
-        generator = torch.Generator().manual_seed(self.seed + 2**20)
+        generator = torch.Generator().manual_seed(self.seed + 2 * OWN)
         drawn = torch.randn(self.width, self.width, generator=generator)
         turn, upper = torch.linalg.qr(drawn)
         turn = turn * upper.diagonal().sign()  # else QR prefers to turn things round

@@ -116,3 +116,16 @@ def test_weights_of_another_shelf_and_empty_batches_are_told() -> None:
         drawn(2)[1].found(torch.ones(2, 1, 7))
     with pytest.raises(ValueError, match="n:"):
         drawn(0)
+
+
+@pytest.mark.parametrize("seed", [1, 100, 503])
+def test_words_are_not_the_first_weights_of_a_model_with_that_seed(seed: int) -> None:
+    shelves = Shelves(width=256, words=100, seed=seed)
+    torch.manual_seed(seed)
+    start = torch.randn(256, 256) / 16  # a learned matrix before training
+    shelf = shelves.draw(1000)
+    scores = shelf.query @ start @ shelf.key.mT
+    assert 15 < scores.std() < 18, "√256, and a little for the noise"
+    other = torch.randn(256, 256, generator=torch.Generator().manual_seed(seed))
+    assert abs((other[:100] * shelves.vectors).mean()) < 0.05
+    assert abs((other * shelves.rotation * 16).mean()) < 0.05
