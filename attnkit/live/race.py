@@ -58,7 +58,10 @@ class BottleneckRace(LiveWidget):
         "The same source, written by two decoders. One sees a single vector, whatever "
         "the length; errors are framed and crossed. The other looks back at every step."
     )
-    heights: ClassVar = []
+    heights: ClassVar = [
+        (288, 1323), (304, 1168), (336, 1168), (368, 1084), (416, 1084), (448, 1014),
+        (480, 1014), (496, 964), (576, 936), (584, 882), (888, 858),
+    ]  # fmt: skip
 
     def __init__(
         self,
