@@ -37,7 +37,7 @@ def _checked(values: Tensor, mask: Tensor | None) -> Tensor:
 class _Weighted(nn.Module):
     """A pooling whose weights do not depend on the values: (B, T) from the mask."""
 
-    def weigh(self, mask: Tensor) -> Tensor:
+    def weigh(self, mask: Tensor, dtype: torch.dtype) -> Tensor:
         raise NotImplementedError
 
     def forward(
@@ -57,7 +57,7 @@ class _Weighted(nn.Module):
         Raises:
             ValueError: a shape or the mask does not fit.
         """
-        weights = self.weigh(_checked(values, mask)).to(values.dtype)  # (B, T)
+        weights = self.weigh(_checked(values, mask), values.dtype)  # (B, T)
         context = (weights[:, None] @ values)[:, 0]  # (B, D)
         return (context, weights) if need_weights else context
 
@@ -71,10 +71,10 @@ class LastPooling(_Weighted):
         Sutskever, Vinyals and Le 2014 (arXiv:1409.3215), section 2.
     """
 
-    def weigh(self, mask: Tensor) -> Tensor:
+    def weigh(self, mask: Tensor, dtype: torch.dtype) -> Tensor:
         """One on the last step that counts, zero elsewhere: (B, T)."""
         after = mask.flip(-1).cumsum(-1).flip(-1)  # (B, T): from here on
-        return mask & (after == 1)
+        return (mask & (after == 1)).to(dtype)
 
 
 class MeanPooling(_Weighted):
@@ -86,9 +86,9 @@ class MeanPooling(_Weighted):
         Yue-Hei Ng et al. 2015 (arXiv:1503.08909), section 3.2.
     """
 
-    def weigh(self, mask: Tensor) -> Tensor:
+    def weigh(self, mask: Tensor, dtype: torch.dtype) -> Tensor:
         """The same weight for every step that counts: (B, T)."""
-        return mask / mask.sum(-1, keepdim=True).clamp(min=1)
+        return mask.to(dtype) / mask.sum(-1, keepdim=True).clamp(min=1)
 
 
 class MaxPooling(nn.Module):
