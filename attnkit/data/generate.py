@@ -1,5 +1,6 @@
 """Seeded sets of Chinese–English pairs of any wanted source length."""
 
+import calendar
 import random
 from collections.abc import Callable
 
@@ -37,7 +38,8 @@ def vocabularies() -> tuple[Vocabulary, Vocabulary]:
 
 def draw_date(rng: random.Random) -> Item:
     """A random date of the years 1000 to 2099, in decimal or in Chinese digits."""
-    year, month, day = rng.randint(1000, 2099), rng.randint(1, 12), rng.randint(1, 28)
+    year, month = rng.randint(1000, 2099), rng.randint(1, 12)
+    day = rng.randint(1, calendar.monthrange(year, month)[1])
     form = rng.random()
     year = None if form < 0.2 else year
     day = None if form > 0.85 else day
