@@ -15,6 +15,7 @@ FRONT_END = HTML / "_static" / "attnkit"
 FRONT_END_LIMIT = 60 * 1024
 PACKED = {".woff", ".woff2"}  # already compressed
 ASSET = re.compile(r'<(?:script|link)\b[^>]*?\b(?:src|href)="([^"#]+)"')
+WIDGET_STATE = re.compile(r'widget-state\+json">(.*?)</script>', re.DOTALL)
 FONT = re.compile(r"url\(['\"]?([^'\")]+\.woff2?)[^)]*\)")
 KIND = {".css", ".js", *PACKED}
 # MathJax asks for a font when a page needs it; these are what usual formulas need.
@@ -53,6 +54,12 @@ def page_weight(page: Path) -> int:
     return gz(page) + sum(gz(file) for file in assets(page))
 
 
+def model_weight(page: Path) -> int:
+    """Bytes of what the page's widgets are about, trained models first, compressed."""
+    states = WIDGET_STATE.findall(page.read_text(encoding="utf-8"))
+    return len(gzip.compress("".join(states).encode(), 9))
+
+
 def front_end_weight(page: Path) -> int:
     """Bytes of the widgets' scripts that a page loads, compressed."""
     return sum(gz(file) for file in assets(page) if file.parent == FRONT_END)
@@ -70,7 +77,8 @@ def text() -> str:
     for page in pages[:10]:
         name, widgets = page.relative_to(HTML).as_posix(), front_end_weight(page)
         line = f"  {name + ', gz':42}{page_weight(page) / 1024:8.1f} KB"
-        lines.append(f"{line}, widgets' scripts {widgets / 1024:.1f} KB")
+        data = f"their models {model_weight(page) / 1024:.1f} KB"
+        lines.append(f"{line}, widgets' scripts {widgets / 1024:.1f} KB, {data}")
     return "\n".join(lines)
 
 
