@@ -7,7 +7,6 @@ The widget knows no family by name: it asks a model for `encode`, `step` and
 from __future__ import annotations
 
 import base64
-import copy
 import warnings
 from collections.abc import Sequence
 from typing import Any, ClassVar
@@ -18,7 +17,7 @@ from torch import Tensor, nn
 from attnkit.data import BOS, EOS, PAD
 from attnkit.data.clips import BACKGROUND, VOCABULARY, as_floats
 from attnkit.live.checks import as_whole
-from attnkit.live.pack import PRECISIONS, Unpackable, pack, rounded
+from attnkit.live.pack import Unpackable, kept, pack
 from attnkit.live.widget import LiveWidget
 
 
@@ -71,13 +70,10 @@ class WordToFrame(LiveWidget):
         alt: str | None = None,
         **traits: Any,
     ) -> None:
-        if precision not in PRECISIONS:
-            known = " or ".join(PRECISIONS)
-            raise ValueError(f"precision: expected {known}, got {precision!r}")
         count, length = clips.frames.shape[:2]
         if not 1 <= count <= 4:
             raise ValueError(f"clips: expected 1 to 4, got {count}")
-        self.model = _kept(model, precision)
+        self.model = kept(model, precision)
         self.clips, self.max_steps = clips, as_whole("max_steps", max_steps, 1)
         data = _packed(self.model, length, precision)
         data |= {
@@ -195,11 +191,6 @@ class WordToFrame(LiveWidget):
 
 def _entropy(weights: Tensor) -> Tensor:
     return -(weights * weights.clamp_min(1e-30).log()).sum(-1)
-
-
-def _kept(model: nn.Module, precision: str) -> nn.Module:
-    kept = rounded(model) if precision == "float16" else copy.deepcopy(model)
-    return kept.cpu().eval()
 
 
 def _packed(model: nn.Module, frames: int, precision: str) -> dict[str, Any]:

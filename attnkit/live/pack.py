@@ -65,9 +65,7 @@ def pack(entries: Mapping[str, Entry], precision: str = "float32") -> dict[str, 
             a module changes its own buffers.
         ValueError: an unknown precision.
     """
-    if precision not in PRECISIONS:
-        known = " or ".join(PRECISIONS)
-        raise ValueError(f"precision: expected {known}, got {precision!r}")
+    check_precision(precision)
     programs = {name: _export(name, *entry) for name, entry in entries.items()}
     _check(programs)
     book = Book(PRECISIONS[precision])
@@ -83,6 +81,24 @@ def pack(entries: Mapping[str, Entry], precision: str = "float32") -> dict[str, 
         "blob": base64.b64encode(bytes(book.blob)).decode("ascii"),
         "entries": graphs,
     }
+
+
+def check_precision(precision: str) -> None:
+    """Raise `ValueError` unless `precision` is one of `PRECISIONS`."""
+    if precision not in PRECISIONS:
+        known = " or ".join(PRECISIONS)
+        raise ValueError(f"precision: expected {known}, got {precision!r}")
+
+
+def kept(module: nn.Module, precision: str) -> nn.Module:
+    """A copy as the page computes with it: on the CPU, in evaluation mode, rounded.
+
+    Raises:
+        ValueError: an unknown precision.
+    """
+    check_precision(precision)
+    twin = rounded(module) if precision == "float16" else copy.deepcopy(module)
+    return twin.cpu().eval()
 
 
 def rounded(module: nn.Module) -> nn.Module:

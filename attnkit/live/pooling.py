@@ -6,7 +6,6 @@ The widget knows no family by name. It asks a model for `states(tokens)`, for
 
 from __future__ import annotations
 
-import copy
 import re
 import warnings
 from collections.abc import Mapping, Sequence
@@ -17,7 +16,7 @@ from torch import Tensor, nn
 
 from attnkit.data import PAD, UNK
 from attnkit.live.checks import as_whole, check_names
-from attnkit.live.pack import PRECISIONS, pack, rounded
+from attnkit.live.pack import check_precision, kept, pack
 from attnkit.live.widget import LiveWidget
 
 WORD = re.compile(r"[\w'’-]+|[.,!?;]")
@@ -77,7 +76,7 @@ class PoolingOverTime(LiveWidget):
     ) -> None:
         _check(models, text, precision)
         self.max_steps = as_whole("max_steps", max_steps, 1)
-        self.models = {name: _kept(m, precision) for name, m in models.items()}
+        self.models = {name: kept(m, precision) for name, m in models.items()}
         self.vocabulary, self.classes = vocabulary, check_names("classes", classes)
         for name, model in self.models.items():
             _check_classes(name, model, len(self.classes))
@@ -255,9 +254,7 @@ def _check(models: Mapping[str, nn.Module], text: str, precision: str) -> None:
         raise ValueError(f"models: expected pooling -> model, got {models!r}")
     if not isinstance(text, str) or not WORD.findall(text.lower()):
         raise ValueError(f"text: expected at least one word, got {text!r}")
-    if precision not in PRECISIONS:
-        known = " or ".join(PRECISIONS)
-        raise ValueError(f"precision: expected {known}, got {precision!r}")
+    check_precision(precision)
 
 
 def _check_classes(name: str, model: nn.Module, count: int) -> None:
@@ -266,11 +263,6 @@ def _check_classes(name: str, model: nn.Module, count: int) -> None:
         raise ValueError(
             f"classes: expected {found} names as the model {name!r} has, got {count}"
         )
-
-
-def _kept(model: nn.Module, precision: str) -> nn.Module:
-    kept = rounded(model) if precision == "float16" else copy.deepcopy(model)
-    return kept.cpu().eval()
 
 
 def _packed(

@@ -14,8 +14,8 @@ from torch import Tensor, nn
 from attnkit.data import EOS
 from attnkit.live.checks import as_matrix, as_number, as_whole
 from attnkit.live.decode import decode
-from attnkit.live.pack import PRECISIONS
-from attnkit.live.translate import _kept, _packed, _symbols
+from attnkit.live.pack import kept
+from attnkit.live.translate import _packed, _symbols
 from attnkit.live.widget import LiveWidget
 
 
@@ -88,12 +88,9 @@ class BottleneckRace(LiveWidget):
         most = max(lengths) if max_source is None else as_whole(
             "max_source", max_source, 1
         )  # fmt: skip
-        if precision not in PRECISIONS:
-            wanted = " or ".join(PRECISIONS)
-            raise ValueError(f"precision: expected {wanted}, got {precision!r}")
         if len(models) != 2:
             raise ValueError(f"models: expected two, got {len(models)}")
-        self.models = {name: _kept(m, precision) for name, m in models.items()}
+        self.models = {name: kept(m, precision) for name, m in models.items()}
         self.vocabularies = vocabularies
         data = {
             "names": list(models),

@@ -6,7 +6,6 @@ The widget knows no family by name: it asks each model for `encoder` (with `rows
 
 from __future__ import annotations
 
-import copy
 import warnings
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
@@ -28,7 +27,7 @@ from attnkit.data.scenes import (
     stamps,
 )
 from attnkit.live.checks import as_whole
-from attnkit.live.pack import PRECISIONS, Unpackable, pack, rounded
+from attnkit.live.pack import Unpackable, kept, pack
 from attnkit.live.widget import LiveWidget
 
 Scene = Sequence[Thing | Sequence[Any]]
@@ -87,9 +86,6 @@ class WordToRegion(LiveWidget):
         alt: str | None = None,
         **traits: Any,
     ) -> None:
-        if precision not in PRECISIONS:
-            known = " or ".join(PRECISIONS)
-            raise ValueError(f"precision: expected {known}, got {precision!r}")
         if not scenes:
             raise ValueError("scenes: expected at least one, got none")
         named = dict(models) if isinstance(models, Mapping) else {"soft": models}
@@ -289,9 +285,7 @@ def _frame(corner: tuple, wide: float, high: float, colour: str, width: float) -
 
 def _kept(models: Mapping[str, nn.Module], precision: str) -> nn.ModuleDict:
     """A copy in evaluation mode; what models share is still shared."""
-    held = nn.ModuleDict(dict(models))
-    kept = rounded(held) if precision == "float16" else copy.deepcopy(held)
-    return kept.cpu().eval()
+    return kept(nn.ModuleDict(dict(models)), precision)
 
 
 def _packed(models: Mapping[str, nn.Module], precision: str) -> dict[str, Any]:

@@ -6,7 +6,6 @@ what the page can run in the module `page` beside the model's own (`page_entries
 
 from __future__ import annotations
 
-import copy
 import importlib
 import warnings
 from collections.abc import Mapping, Sequence
@@ -17,7 +16,7 @@ from torch import Tensor, nn
 from attnkit.data import BOS, EOS, PAD, UNK
 from attnkit.live.checks import as_number, as_whole
 from attnkit.live.decode import decode
-from attnkit.live.pack import FORMAT, PRECISIONS, Unpackable, pack, rounded
+from attnkit.live.pack import FORMAT, PRECISIONS, Unpackable, kept, pack
 from attnkit.live.widget import LiveWidget
 
 SPLITS = ("characters", "words")
@@ -96,7 +95,7 @@ class TypeToAlign(LiveWidget):
         limits = {"max_source": max_source, "max_steps": max_steps}
         _check(text, split, search, precision, {**limits, "beam_size": beam_size})
         length_penalty = as_number("length_penalty", length_penalty)
-        self.model = _kept(model, precision)
+        self.model = kept(model, precision)
         self.vocabularies = vocabularies
         data = _packed(self.model, entries, max_source, precision)
         data |= _symbols(vocabularies) | {
@@ -203,11 +202,6 @@ def _check(
             raise ValueError(f"{name}: expected {' or '.join(known)}, got {value!r}")
     for name, value in limits.items():
         as_whole(name, value, 1)
-
-
-def _kept(model: nn.Module, precision: str) -> nn.Module:
-    kept = rounded(model) if precision == "float16" else copy.deepcopy(model)
-    return kept.cpu().eval()
 
 
 def _packed(
