@@ -423,6 +423,9 @@ def test_mounting_a_hundred_times_leaves_nothing_behind(
     after = cycle(1)
     assert page.evaluate("model.listeners.size") == 0
     assert page.locator("[data-widget]").count() == 1
-    for name in ("Nodes", "JSEventListeners", "Documents"):
-        assert after[name] <= before[name] + 5, name
+    # One node or listener left by each mount would be 99 more; a handful is what the
+    # collector had not yet taken.
+    for name in ("Nodes", "JSEventListeners"):
+        assert after[name] < before[name] + 50, name
+    assert after["Documents"] == before["Documents"]
     assert after["JSHeapUsedSize"] <= 1.05 * before["JSHeapUsedSize"]
