@@ -1,4 +1,4 @@
-"""Exercises of the chapter `rnn/alignment`; the first three stand beside it."""
+"""Exercises of the chapter `rnn/alignment`; four of them stand beside it."""
 
 from collections.abc import Iterator
 
@@ -7,6 +7,7 @@ from torch import Generator, Tensor
 
 from attnkit.exercises.engine import Exercise
 from attnkit.exercises.idea_soft_addressing_steps import draw
+from attnkit.exercises.rnn_alignment_beams import BEAM
 from attnkit.exercises.rnn_alignment_scores import ADDITIVE, PADDED, SPLIT
 
 # ------------------------------------------------------------- 4 · a window that moves
@@ -79,6 +80,24 @@ WINDOW = Exercise(
             lambda n, m, r: _window_by_loops(n, m, r).float(),
             "Right places, but numbers. A mask is boolean: True and False.",
         ),
+        (
+            lambda n, m, r: torch.ones(n, m, dtype=torch.bool).triu(-r),
+            "Everything ahead of t is seen: t minus a later place is negative, and so "
+            "below `reach`. A distance has no sign.",
+        ),
+        (
+            lambda n, m, r: torch.ones(n, m, dtype=torch.bool).tril(r),
+            "Everything behind t is seen: an earlier place minus t is negative, and so "
+            "below `reach`. A distance has no sign.",
+        ),
+        (
+            lambda n, m, r: _window_by_loops(n + 1, m, r)[1:],
+            "The steps begin at 1 and the positions at 0. Both count from 0.",
+        ),
+        (
+            lambda n, m, r: _window_by_loops(n, m + 1, r)[:, 1:],
+            "The positions begin at 1 and the steps at 0. Both count from 0.",
+        ),
     ],
     hints=[
         "Number the steps down and the positions across: (N, 1) and (M,).",
@@ -149,7 +168,7 @@ POINTING = Exercise(
         ),
         (
             lambda w, t: (w * t).sum(-1)[t.any(-1)].mean().item(),
-            "This is the mean *mass* on the truth, a good number too. Asked is how "
+            "This is the mean weight on the truth, a good number too. Asked is how "
             "often the largest weight sits there.",
         ),
         (
@@ -163,14 +182,18 @@ POINTING = Exercise(
             lambda w, t: (
                 t.gather(0, w.argmax(0)[None])[0][t.any(0)].float().mean().item()
             ),
-            "You look along the wrong axis: each *row* is a target symbol, and its "
-            "largest weight is searched among the columns.",
+            "You look along the wrong axis: a row is a target symbol, and its largest "
+            "weight is searched among the columns.",
         ),
         (
             lambda w, t: float(
                 t.gather(-1, w.argmax(-1)[:, None])[:, 0][t.any(-1)].sum()
             ),
             "This is the number of hits. Divide by the number of rows that count.",
+        ),
+        (
+            lambda w, t: 100 * _pointing_by_loop(w, t),
+            "This is in percent. Asked is the share, from 0 to 1.",
         ),
     ],
     hints=[
@@ -181,115 +204,5 @@ POINTING = Exercise(
     ],
 )
 
-
-# --------------------------------------------------------------- 6 · one step of beams
-
-
-def beam_step(totals: Tensor, log_probs: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Grow K unfinished translations by one symbol and keep the K best.
-
-    Args:
-        totals: (K,) log-probability of each translation so far.
-        log_probs: (K, V) log-probability of each next symbol.
-
-    Returns:
-        Three tensors (K,), best first: the row that each survivor grew from, its new
-        symbol, and its new total.
-    """
-    grown = totals[:, None] + log_probs  # (K, V)
-    best = grown.flatten().topk(len(totals))
-    size = log_probs.shape[-1]
-    return best.indices // size, best.indices % size, best.values
-
-
-def _beam_inputs(generator: Generator) -> Iterator[tuple[Tensor, Tensor]]:
-    for k, v in ((2, 5), (4, 3), (1, 6), (3, 3), (8, 40)):
-        totals, scores = draw(generator, (k,), (k, v))
-        yield -totals.exp().sort().values, (2 * scores).log_softmax(-1)
-    sure = torch.tensor([[0.4, 0.32, 0.28], [0.35, 0.34, 0.31]])
-    yield torch.tensor([-0.1, -3.0]), sure.log()
-
-
-def _beam_by_list(totals, log_probs):
-    grown = [
-        (total + p, row, symbol)
-        for row, total in enumerate(totals.tolist())
-        for symbol, p in enumerate(log_probs[row].tolist())
-    ]
-    best = sorted(grown, reverse=True)[: len(totals)]
-    values, rows, symbols = zip(*best, strict=True)
-    return torch.tensor(rows), torch.tensor(symbols), torch.tensor(values)
-
-
-def _beam_by_sort(totals, log_probs):
-    order = (totals.unsqueeze(1) + log_probs).reshape(-1).argsort(descending=True)
-    order = order[: totals.shape[0]]
-    rows = torch.div(order, log_probs.shape[1], rounding_mode="floor")
-    symbols = order - rows * log_probs.shape[1]
-    return rows, symbols, totals[rows] + log_probs[rows, symbols]
-
-
-def _beam_apart(totals, log_probs):
-    best = log_probs.max(-1)
-    order = (totals + best.values).argsort(descending=True)
-    return order, best.indices[order], (totals + best.values)[order]
-
-
-def _beam_forgetful(totals, log_probs):
-    return beam_step(torch.zeros_like(totals), log_probs)
-
-
-def _beam_swapped(totals, log_probs):
-    rows, symbols, values = beam_step(totals, log_probs)
-    return symbols, rows, values
-
-
-def _beam_worst_first(totals, log_probs):
-    return tuple(part.flip(0) for part in beam_step(totals, log_probs))
-
-
-def _beam_by_width(totals, log_probs):
-    best = (totals[:, None] + log_probs).flatten().topk(len(totals))
-    return best.indices // len(totals), best.indices % len(totals), best.values
-
-
-BEAM = Exercise(
-    key="rnn.alignment.6",
-    title="One step of beam search",
-    minutes=15,
-    dots=3,
-    learn="beams compete with each other; the second best of one may beat the best of "
-    "another",
-    reference=beam_step,
-    inputs=_beam_inputs,
-    alternatives=[_beam_by_list, _beam_by_sort],
-    mistakes=[
-        (
-            _beam_apart,
-            "You let every translation grow once. They compete: a strong one may have "
-            "two children among the best, a weak one none.",
-        ),
-        (
-            _beam_forgetful,
-            "You compare the next symbols alone. The total so far counts too: "
-            "log-probabilities add up.",
-        ),
-        (
-            _beam_swapped,
-            "Rows and symbols are swapped: first where it grew from, then the symbol.",
-        ),
-        (_beam_worst_first, "The right survivors, worst first. Best first is asked."),
-        (
-            _beam_by_width,
-            "The flat place of (row, symbol) is row · V + symbol. You divide by the "
-            "number of beams; divide by the number of symbols V.",
-        ),
-    ],
-    hints=[
-        "Add each row's total to all its log-probabilities: (K, 1) + (K, V).",
-        "Flatten this table and take the K largest: `.flatten().topk(K)`.",
-        "A flat place p lies in row `p // V` and column `p % V`.",
-    ],
-)
 
 EXERCISES = [ADDITIVE, PADDED, SPLIT, WINDOW, POINTING, BEAM]

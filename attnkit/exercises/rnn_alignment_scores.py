@@ -93,6 +93,21 @@ ADDITIVE = Exercise(
             lambda q, k, W, U, v: torch.tanh((q @ W.T)[:, None] * (k @ U.T)[None]) @ v,
             "You multiply the two projections. This score is called additive.",
         ),
+        (
+            lambda q, k, W, U, v: q @ W,
+            "`query @ W` cannot be: W is (A, D), one row per hidden unit, and the "
+            "queries are (N, D). Turn W round: `W.T`.",
+        ),
+        (
+            lambda q, k, W, U, v: k @ U,
+            "`key @ U` cannot be: U is (A, E), one row per hidden unit, and the keys "
+            "are (M, E). Turn U round: `U.T`.",
+        ),
+        (
+            lambda q, k, W, U, v: q @ W.T + k @ U.T,
+            "Each query has to meet each key. (N, A) and (M, A) do not fit: put an "
+            "axis in between.",
+        ),
     ],
     hints=[
         "Project all queries with W and all keys with U first: (N, A) and (M, A).",
@@ -127,6 +142,8 @@ def _padded_inputs(generator: Generator) -> Iterator[tuple[Tensor, Tensor]]:
         lengths = torch.randint(1, m + 1, (b,), generator=generator)
         lengths[0] = max(1, m - 2)
         yield draw(generator, (b, m))[0] - 1, lengths
+    # scores so low that no number a reader might fill in stays below them
+    yield draw(generator, (4, 6))[0] - 2e4, torch.tensor([4, 1, 6, 3])
     yield torch.tensor([[5.0]]), torch.tensor([1])
 
 
@@ -188,11 +205,24 @@ PADDED = Exercise(
             lambda s, n: s.masked_fill(~_real(s, n), -torch.inf),
             "These are the masked scores. Now the softmax.",
         ),
+        (
+            lambda s, n: s.masked_fill(~_real(s, n), -20.0).softmax(-1),
+            "A low number is not minus infinity: where the real scores are lower "
+            "still, padding gets all the weight. Only minus infinity is always "
+            "lowest.",
+        ),
+        (
+            lambda s, n: (
+                s.exp() * _real(s, n) / (s.exp() * _real(s, n)).sum(-1, keepdim=True)
+            ),
+            "The powers of very low scores are all 0, and 0 / 0 is no number. Take the "
+            "largest score of the row away first, or let `softmax` do it.",
+        ),
     ],
     hints=[
         "Number the positions 0 … M - 1 and compare them with the lengths: "
         "(M,) against (B, 1) gives (B, M).",
-        "Set the scores of padding to minus infinity *before* the softmax: "
+        "Set the scores of padding to minus infinity before the softmax: "
         "exp(-inf) = 0.",
         "`scores.masked_fill(padding, float('-inf'))`",
     ],
