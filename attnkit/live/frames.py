@@ -54,6 +54,10 @@ class WordToFrame(LiveWidget):
         "it is a moving smear: rings mark the frames that truly show it. Play the "
         "clip, then blank a frame and see what is written without it."
     )
+    heights: ClassVar = [
+        (288, 1946), (304, 1860), (416, 1884), (432, 1823), (480, 1860), (512, 1807),
+        (576, 1835), (584, 1781), (600, 1570), (664, 1584), (680, 1211), (888, 1241),
+    ]  # fmt: skip
 
     def __init__(
         self,
