@@ -38,7 +38,9 @@ def test_width_by_slider_curve_and_keyboard(bench: Bench) -> None:
     page.get_by_role("slider", name="Width d").focus()
     bench.press("ArrowRight", "ArrowRight")
     same_as_python(bench, lab, dimension=256)
-    page.get_by_role("slider", name="Entropy of the weights, cursor").focus()
+    page.get_by_role(
+        "slider", name="Entropy of the weights, mean of 40 draws, cursor"
+    ).focus()
     bench.press("Home")
     same_as_python(bench, lab, dimension=1)
     box = page.locator(".at-curve").nth(1).bounding_box()
@@ -125,3 +127,46 @@ def test_prediction_is_checked_and_never_blocks(
     assert bench.read() == {"guess": guess, "revealed": True, "answer": 16}
     page.get_by_role("button", name="Guess again").click()
     assert page.locator(".at-say").inner_text() == ""
+
+
+@pytest.mark.parametrize(
+    ("guess", "words"),
+    [
+        ("28%", "✓ Right. The answer is 0.28."),
+        ("0,28", "✓ Right. The answer is 0.28."),
+        ("28", "✓ Right, as 28 %. The answer is 0.28."),
+        ("50 %", "Your guess 0.50 is off by 0.22."),
+    ],
+)
+def test_a_share_may_be_written_in_percent(
+    bench: Bench, guess: str, words: str
+) -> None:
+    page = bench.show(Predict("Which weight?", math.e / (math.e + 7)))
+    field = page.get_by_role("textbox", name="Which weight?")
+    field.fill(guess)
+    field.press("Enter")
+    assert words in page.locator(".at-say").inner_text()
+    assert "0.2797" not in page.locator("main").inner_text()
+
+
+def test_the_description_follows_the_numbers(bench: Bench) -> None:
+    lab = ScoreLab()
+    page = bench.show(lab)
+    said = page.locator(".at-w2 > .at-hidden")
+    first = said.inner_text()
+    page.get_by_role("button", name="Other numbers").click()
+    top = max(same_as_python(bench, lab, seed=lab.state["seed"] + 1)["weights"][0])
+    assert said.inner_text() != first
+    assert f"width 64 and temperature 1.00, draw {lab.state['seed'] + 1}" in (
+        said.inner_text()
+    )
+    assert f"dot {top:.2f}" in said.inner_text()
+
+
+def test_the_shown_draw_grows_surer_with_every_wider_width() -> None:
+    lab = ScoreLab()
+    top = lab.drawn.double().softmax(-1).amax(-1)[0, :, lab.state["seed"]]
+    wide = top[6:]  # from width 64
+    assert wide[0] > 0.9 and (wide.diff() > -0.005).all() and wide[1:].min() > 0.99
+    means = lab.curves()["dot"].mean(0)
+    assert (means.diff() < 0).all(), "on average at every width"

@@ -32,9 +32,8 @@ export const entropy = (weights) =>
 
 /** Frobenius norm of the Jacobian of softmax, diag(a) - a a^T. */
 export function jacobianNorm(weights) {
-  const squares = weights.reduce((sum, w) => sum + w * w, 0);
-  const cubes = weights.reduce((sum, w) => sum + w * w * w, 0);
-  return Math.sqrt(Math.max(0, squares - 2 * cubes + squares * squares));
+  const entry = (a, i, b, j) => a * (i === j ? 1 - a : b);
+  return Math.hypot(...weights.flatMap((a, i) => weights.map((b, j) => entry(a, i, b, j))));
 }
 
 /** Corners of the convex hull of points in the plane, anticlockwise. */

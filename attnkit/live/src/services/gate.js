@@ -4,6 +4,13 @@
 import { h, text, uid } from "../core/dom.js";
 import { num } from "../core/format.js";
 
+/** The number that a reader wrote: "−1,5", "28%" (0.28, where the answer has no unit %). */
+export function readNumber(words, unit = "") {
+  const [, digits, percent] = words.replace("−", "-").replace(",", ".").match(/^\s*(.*?)\s*(%?)\s*$/);
+  if (digits === "") return NaN;
+  return percent && unit.trim() !== "%" ? Number(digits) / 100 : Number(digits);
+}
+
 /**
  * Predict a number, then reveal it.
  * @param question words; unit: word after the number; hint: one sentence or null
@@ -25,10 +32,13 @@ export function predict({ question, unit = "", answer, saved = {}, save = () => 
 
   function verdict(guess) {
     const { value, tolerance, explain, digits = 2 } = answer();
-    const given = Number(guess.replace("−", "-").replace(",", "."));
-    const near = guess !== "" && Number.isFinite(given) && Math.abs(given - value) <= tolerance;
+    const given = readNumber(guess, unit);
+    const right = (number) => Number.isFinite(number) && Math.abs(number - value) <= tolerance;
+    const share = !unit && Math.abs(value) <= 1 && right(given / 100); // 28 for 0.28
+    const near = guess !== "" && (right(given) || share);
     const lead = guess === "" ? "Without a guess:" : !Number.isFinite(given) ? `“${guess}” is no number.`
-      : near ? "✓ Right." : `Your guess ${num(given, digits)} is off by ${num(Math.abs(given - value), digits)}.`;
+      : right(given) ? "✓ Right." : near ? `✓ Right, as ${num(given, 0)} %.`
+        : `Your guess ${num(given, digits)} is off by ${num(Math.abs(given - value), digits)}.`;
     return { near, words: `${lead} The answer is ${num(value, digits)}${unit ? ` ${unit}` : ""}. ${explain}` };
   }
   function show(next, keep) {

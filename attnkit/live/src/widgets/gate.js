@@ -1,13 +1,14 @@
 // Gate alone: predict a number, then reveal it. It never blocks reading.
 
 import { h } from "../core/dom.js";
+import { num } from "../core/format.js";
 import { predict } from "../services/gate.js";
 
 export const keys = [["Enter", "reveal the answer"]];
 
 export function mount({ root, data, state, update, report }) {
   const tell = (now) => report({ guess: now.guess, revealed: now.revealed, answer: data.answer },
-    now.revealed ? `The answer is ${data.answer}${data.unit ? ` ${data.unit}` : ""}.` : undefined);
+    now.revealed ? `The answer is ${num(data.answer, data.digits)}${data.unit ? ` ${data.unit}` : ""}.` : undefined);
   const gate = predict({
     question: data.question, unit: data.unit, saved: state,
     answer: () => ({ value: data.answer, tolerance: data.tolerance, digits: data.digits, explain: data.explain }),

@@ -43,13 +43,11 @@ export function forward(state, data, drawn = unpack(data)) {
   };
 }
 
-/** Mean and one standard deviation over the seeds, for every score and width. */
+/** Mean, least and most over the draws, for every score and width. */
 export function bands(temperature, drawn, measure) {
   return drawn.map((rows) => {
     const lists = rows.map((seeds) => seeds.map((row) => measure(softmax(row.map((e) => e / temperature)))));
-    const mean = lists.map(average);
-    const half = lists.map(spread);
-    return { mean, low: mean.map((m, i) => Math.max(0, m - half[i])), high: mean.map((m, i) => m + half[i]) };
+    return { mean: lists.map(average), low: lists.map((x) => Math.min(...x)), high: lists.map((x) => Math.max(...x)) };
   });
 }
 
@@ -57,6 +55,7 @@ export function mount({ root, data, state, update, report }) {
   const drawn = unpack(data);
   const { names, formulas, dimensions } = data;
   const keyNames = drawn[0][0][0].map((_, i) => `${i + 1}`);
+  // Sixteen steps double the temperature, so every √d lies on a step.
   let now = state;
   let curvesAt = null;
   let entropies = [];
@@ -65,7 +64,7 @@ export function mount({ root, data, state, update, report }) {
   const change = (patch) => { now = { ...now, ...patch }; update(patch); draw(); };
 
   const width = slider({ label: "Width d", stops: dimensions, digits: 0, oninput: (dimension) => change({ dimension }) });
-  const heat = slider({ label: "Temperature T", low: 0.1, high: 100, log: true, oninput: (temperature) => change({ temperature }) });
+  const heat = slider({ label: "Temperature T", low: 2 ** -3.25, high: 2 ** 6.5, steps: 156, log: true, oninput: (temperature) => change({ temperature }) });
   const again = h("button", { type: "button", class: "at-button", onclick: () => change({ seed: (now.seed + 1) % data.shape[2] }) }, "Other numbers");
   const panels = names.map((name, i) => {
     const bars = barRow({ label: `${name}: weights`, axis: "key", selection, baselineName: "scaled dot at T = 1" });
@@ -77,8 +76,8 @@ export function mount({ root, data, state, update, report }) {
   });
   const shared = { xLabel: "width d", xAxis: "dimension", seriesAxis: "score", names, selection };
   const top = Math.log(keyNames.length);
-  const sharp = curve({ ...shared, label: "Entropy of the weights", yLabel: "nats; 0: one key takes all", top: Math.ceil(top * 2) / 2, ticks: 5 });
-  const flow = curve({ ...shared, label: "Gradient that softmax lets through", yLabel: "norm of its Jacobian", top: 0.6, ticks: 3 });
+  const sharp = curve({ ...shared, label: `Entropy of the weights, mean of ${data.shape[2]} draws`, yLabel: "nats; 0: one key takes all", top: Math.ceil(top * 2) / 2, ticks: 5 });
+  const flow = curve({ ...shared, label: `Gradient that softmax lets through, mean of ${data.shape[2]} draws`, yLabel: "norm of its Jacobian", top: 0.6, ticks: 3 });
   const guess = predict({ question: `Entries of q and k have variance 1. What is the standard deviation of q · k at d = ${data.question}?`,
     saved: { guess: state.guess, revealed: state.revealed },
     answer: () => ({ value: Math.sqrt(data.question), tolerance: Math.sqrt(data.question) / 20, digits: 1,
@@ -86,11 +85,14 @@ export function mount({ root, data, state, update, report }) {
     save: (patch) => { now = { ...now, ...patch }; update(patch); } });
   const todo = goals([{
     title: "At a width of 16 or more, find the temperature at which the plain dot product gives exactly the weights of the scaled one at T = 1 (the ticks in its bars).",
-    check: (arrays) => ({ done: now.dimension >= 16 && Math.abs(now.temperature / Math.sqrt(now.dimension) - 1) < 0.03,
-      say: `Largest difference now ${num(Math.max(...arrays.weights[0].map((w, i) => Math.abs(w - arrays.scaled_at_one[i]))), 3)}.` }),
+    check: (arrays) => ({ done: now.dimension >= 16 && Math.abs(now.temperature / Math.sqrt(now.dimension) - 1) < 0.001,
+      say: `Largest difference now ${num(Math.max(...arrays.weights[0].map((w, i) => Math.abs(w - arrays.scaled_at_one[i]))), 4)}.` }),
   }]);
+  const tell = h("p", { class: "at-hidden" });
   root.append(h("div", { class: "at at-w2" },
+    tell,
     h("div", { class: "at-controls" }, width.el, heat.el, again),
+    h("p", { class: "at-small" }, "One query and eight keys; a smaller width takes the first of their numbers. The ticks in the first panel: the weights of the scaled dot product at T = 1. In the curves, lines are means and the band holds all draws of the score that you pick."),
     h("div", { class: "at-five" }, ...panels.map((panel) => panel.el)),
     h("div", { class: "at-duo at-even" }, sharp.el, flow.el),
     h("details", { class: "at-more" }, h("summary", {}, "Predict: how large do dot products get?"), guess.el), todo.el));
@@ -113,6 +115,7 @@ export function mount({ root, data, state, update, report }) {
     }
     selection.pick({ score: now.score, dimension: dimensions.indexOf(now.dimension) });
     todo.update(arrays);
+    text(tell, `Now at width ${now.dimension} and temperature ${num(now.temperature)}, draw ${now.seed + 1}, the largest of ${keyNames.length} weights are: ${names.map((name, i) => `${name} ${num(Math.max(...arrays.weights[i]))}`).join(", ")}.`);
     const last = dimensions.indexOf(now.dimension);
     report({ ...arrays, mean_entropy: entropies.map((s) => s.mean[last]), mean_jacobian: norms.map((s) => s.mean[last]), goals: todo.done },
       speak ? `d = ${now.dimension}, T = ${num(now.temperature)}: ${names[now.score]} gives its top key ${percent(Math.max(...arrays.weights[now.score]))}, entropy ${num(arrays.entropy[now.score])}.` : undefined);
