@@ -13,8 +13,8 @@ from attnkit.checks import check_float, check_mask
 class RegionAttention(nn.Module):
     r"""Soft attention over regions: each word mixes all regions by weight.
 
-    $$e_{ti} = w^\top \tanh(W_q z_{t-1} + W_k v_i) \qquad
-    a_t = \mathrm{softmax}(e_t) \qquad c_t = \sum_i a_{ti} v_i$$
+    $$e_{ij} = w^\top \tanh(W_q z_{i-1} + W_k v_j) \qquad
+    a_i = \mathrm{softmax}(e_i) \qquad c_i = \sum_j a_{ij} v_j$$
 
     Args:
         query_dim: width of a decoder state $z$.
@@ -65,7 +65,7 @@ class RegionAttention(nn.Module):
 class HardRegionAttention(RegionAttention):
     r"""Hard attention over regions: each word reads one region, the others not at all.
 
-    $$J_t \sim \mathrm{softmax}(e_t) \qquad c_t = v_{J_t}$$
+    $$J_i \sim \mathrm{softmax}(e_i) \qquad c_i = v_{J_i}$$
 
     The second of the three steps is a draw. It passes no gradient, so the logarithm of
     its chance comes along, and REINFORCE teaches the scores with it: see

@@ -40,7 +40,7 @@ SHOW = {
 }
 SCORE = Step(
     "a small network compares the decoder's state with a region",
-    r"e_{ti} = w^\top \tanh(W_q z_{t-1} + W_k v_i)",
+    r"e_{ij} = w^\top \tanh(W_q z_{i-1} + W_k v_j)",
 )
 
 
@@ -99,7 +99,7 @@ enter(
     score=SCORE,
     normalize=Step(
         "softmax over the regions",
-        r"a_{ti} = \frac{\exp(e_{ti})}{\sum_m \exp(e_{tm})}",
+        r"a_{ij} = \frac{\exp(e_{ij})}{\sum_m \exp(e_{im})}",
     ),
     usage="""
         from attnkit.rnn.caption_attention import RegionAttention
@@ -140,7 +140,7 @@ enter(
     score=SCORE,
     normalize=Step(
         "one region has all the weight; its chance is softmax's",
-        r"J_t \sim \mathrm{softmax}(e_t), \; a_{ti} = [\,i = J_t\,]",
+        r"J_i \sim \mathrm{softmax}(e_i), \; a_{ij} = [\,j = J_i\,]",
     ),
     usage="""
         from attnkit.rnn.caption_attention import HardRegionAttention

@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from attnkit.data import BOS, EOS, PAD
+from attnkit.rnn.caption_attention import HardRegionAttention, RegionAttention
 from attnkit.rnn.captioner import ATTENTION, CaptionDecoder, word_mask
 
 B, M, D, K, V, T = 3, 6, 8, 5, 12, 4
@@ -160,3 +161,45 @@ def test_bad_settings_are_named():
         CaptionDecoder(V, D, attention="sharp")
     with pytest.raises(ValueError, match="max_len: "):
         decoder().generate(example()[0], max_len=0)
+
+
+@pytest.mark.parametrize("masked", (False, True))
+@pytest.mark.parametrize("attention", ("soft", "hard"))
+def test_a_look_is_attention_over_regions_with_the_same_score(attention, masked):
+    memory, _ = example()
+    mask = torch.arange(M) < torch.tensor([[2], [6], [1]]) if masked else None
+    model = decoder(attention)
+    alone = {"soft": RegionAttention, "hard": HardRegionAttention}[attention](96, D)
+    alone.score = model.score
+    state = model.start(memory, mask)
+    look = model.look(state, memory, memory, mask)
+    found = alone.eval()(state[:, None], memory, mask=mask, need_weights=True)
+    torch.testing.assert_close(found[0][:, 0], look.context)
+    torch.testing.assert_close(found[-1][:, 0], look.weights)
+
+
+def test_a_hard_look_in_training_is_drawn_and_tells_its_chance():
+    torch.manual_seed(1)
+    alone = HardRegionAttention(7, D).train()
+    query, memory = torch.randn(1, 1, 7), torch.randn(1, M, D)
+    chances = alone.score(query, memory).softmax(-1)[0, 0]
+    draw = torch.Generator().manual_seed(3)
+    counts = torch.zeros(M)
+    for _ in range(2000):
+        context, log_prob, weights = alone(
+            query, memory, generator=draw, need_weights=True
+        )
+        (j,) = weights[0, 0].nonzero()[:, 0]
+        counts[j] += 1
+        torch.testing.assert_close(context[0, 0], memory[0, j])
+        torch.testing.assert_close(log_prob[0, 0], chances[j].log())
+    assert (counts / 2000 - chances).abs().max() < 0.04
+
+
+def test_regions_that_do_not_fit_are_named():
+    alone = RegionAttention(7, D)
+    query, memory = torch.randn(2, 3, 7), torch.randn(2, M, D)
+    with pytest.raises(ValueError, match="mask"):
+        alone(query, memory, mask=torch.ones(2, M + 1, dtype=torch.bool))
+    with pytest.raises(ValueError, match="value"):
+        alone(query, memory[0])
