@@ -258,7 +258,7 @@ def products(score: str, n: int, m: int, d: int, h: int) -> int:
 
 
 def _products_inputs(generator: Generator) -> Iterator[tuple]:
-    for n, m, d, h in ((2, 3, 4, 5), (256, 256, 64, 64), (1, 7, 16, 2)):
+    for n, m, d, h in ((2, 3, 4, 5), (256, 256, 64, 64), (1, 7, 16, 2), (9, 2, 5, 3)):
         for score in ("dot", "general", "additive", "location"):
             yield (score, n, m, d, h)
 
@@ -304,6 +304,11 @@ PRODUCTS = Exercise(
         (
             _but("general", lambda n, m, d, h: n * d * d),
             "After W the queries still have to meet the keys.",
+        ),
+        (
+            _but("general", lambda n, m, d, h: min(n, m) * d * d + n * m * d),
+            "Where keys are fewer you let W meet the keys. Here it meets the queries, "
+            "however many there are.",
         ),
         (
             _but("additive", lambda n, m, d, h: n * m * (2 * d * h + h)),

@@ -64,6 +64,11 @@ SPREAD = Exercise(
             "This is the variance. The standard deviation is its square root.",
         ),
         (
+            lambda width, mean, std: math.sqrt(width),
+            "√d is right for entries of mean 0 and standard deviation 1 alone. What "
+            "do other entries add?",
+        ),
+        (
             lambda width, mean, std: math.sqrt(width) * std**2,
             "Right for entries of mean 0. Where the mean is not 0, a product also "
             "moves when one factor stays at its mean and the other wanders.",
@@ -98,7 +103,7 @@ SPREAD = Exercise(
 )
 
 
-# ------------------------------------------------------- 2 · sparsemax without a loop
+# --------------------------------------------------------- 2 · sparsemax by one sort
 
 
 def sparsemax(scores: Tensor) -> Tensor:
@@ -158,7 +163,7 @@ SPARSEMAX = Exercise(
     title="Sparsemax for many rows",
     minutes=20,
     dots=4,
-    learn="how a threshold is found for all rows at once, without a loop",
+    learn="how one sort finds the thresholds of all rows at once",
     reference=sparsemax,
     inputs=_sparsemax_inputs,
     alternatives=[_sparsemax_by_halving, _sparsemax_by_dropping],
