@@ -1,6 +1,6 @@
 """Generated tasks with a known right answer, and loaders for real sets."""
 
-from .chinese import date, english, join, number, phrase
+from .chinese import GRAMMAR, date, english, join, number, parse, phrase
 from .clips import Clips, MovingShapes
 from .corpora import multi30k, multi30k_lines
 from .generate import dates, lexicon, mixed, numbers, vocabularies
@@ -10,6 +10,7 @@ from .vocabulary import BOS, EOS, PAD, UNK, Vocabulary
 __all__ = [
     "BOS",
     "EOS",
+    "GRAMMAR",
     "PAD",
     "UNK",
     "Batch",
@@ -28,6 +29,7 @@ __all__ = [
     "multi30k_lines",
     "number",
     "numbers",
+    "parse",
     "phrase",
     "vocabularies",
 ]

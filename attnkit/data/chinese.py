@@ -6,7 +6,8 @@ the alignment of a date crosses; 的 turns two nouns round.
 """
 
 import calendar
-from collections.abc import Sequence
+import re
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from .pairs import Places
@@ -104,6 +105,10 @@ NOUNS = (
     "网络",
     "计算机",
 )
+GRAMMAR = {"digits": DIGITS, "months": MONTHS, "small": SMALL, "tens": TENS} | {
+    "words": WORDS
+}
+"""The lexicon as plain data, for readers in another language (see `parse`)."""
 
 
 def _places(n: int) -> tuple[str, dict[int, Places], dict[int, Places]]:
@@ -252,3 +257,82 @@ def english(symbols: Sequence[str]) -> str:
         text += symbol if close or not text else " " + symbol
         last = symbol
     return text
+
+
+def parse(text: str) -> Item | None:
+    """Read a text of this small language: its translation and true alignment.
+
+    The way back from `date`, `number`, `phrase` and `join`, also with 号 for 日 and 零
+    for 〇, as people write them. The page of a widget reads in the same way
+    (`attnkit/live/src/core/chinese.js`).
+
+    Args:
+        text: items joined by 、.
+
+    Returns:
+        The item whose source is `text`, or None where it is not of this language.
+    """
+    readers = _read_date, _read_number, _read_phrase
+    items = [
+        next(filter(None, (read(part) for read in readers)), None)
+        for part in text.split("、")
+    ]
+    return None if None in items else join(items)._replace(source=text)
+
+
+def _value(text: str) -> int:
+    """The number that digits or Chinese characters say, right or wrong."""
+    if text.isdecimal():
+        return int(text)
+    total, digit = 0, None
+    for character in text:
+        if character in "十百千":
+            power = 10 ** ("十百千".index(character) + 1)
+            total, digit = total + (1 if digit is None else digit) * power, None
+        elif character != "零":
+            digit = 2 if character == "两" else DIGITS.index(character)
+    return total + (digit or 0)
+
+
+def _attempt(make: Callable[[], Item], source: str) -> Item | None:
+    """What `make` gives, if it can and if it is written like `source`."""
+    try:
+        item = make()
+    except ValueError:
+        return None
+    return item if item.source == source else None
+
+
+_DATE = re.compile(
+    rf"(?:([0-9]{{1,4}}|[{DIGITS}]{{1,4}})年)?([0-9]{{1,2}}|[一二三四五六七八九十]+)月"
+    r"(?:([0-9]{1,2}|[一二三四五六七八九十]+)日)?"
+)
+_NUMBER = re.compile(f"[{DIGITS[1:]}零两十百千]+")
+
+
+def _read_date(text: str) -> Item | None:
+    text = text.replace("号", "日").replace("零", "〇")
+    found = _DATE.fullmatch(text)
+    if not found:
+        return None
+    year, month, day = found.groups()
+    if year and not year.isascii():
+        year = "".join(str(DIGITS.index(character)) for character in year)
+    chinese = not month.isascii()
+    parts = year and int(year), _value(month), day and _value(day)
+    return _attempt(lambda: date(*parts, chinese=chinese), text)
+
+
+def _read_number(text: str) -> Item | None:
+    return (
+        _attempt(lambda: number(_value(text)), text)
+        if _NUMBER.fullmatch(text)
+        else None
+    )
+
+
+def _read_phrase(text: str) -> Item | None:
+    words = re.findall("|".join([*sorted(WORDS, key=len, reverse=True), "的"]), text)
+    if not text or "".join(words) != text or words.count("的") > 1:
+        return None
+    return None if "的" in (words[0], words[-1]) else phrase(words)

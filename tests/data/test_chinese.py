@@ -2,10 +2,21 @@
 
 import datetime
 import random
+import re
 
 import pytest
 
-from attnkit.data import date, dates, english, join, lexicon, mixed, number, numbers
+from attnkit.data import (
+    date,
+    dates,
+    english,
+    join,
+    lexicon,
+    mixed,
+    number,
+    numbers,
+    parse,
+)
 from attnkit.data.chinese import DIGITS, SMALL, TENS, WORDS, phrase
 
 VALUE = {name: i for i, name in enumerate(SMALL)} | {
@@ -100,6 +111,40 @@ def test_a_list_keeps_the_alignment_of_its_items():
     assert item.source == "十二、3月4日、五"
     assert english(item.target) == "twelve; march 4; five"
     assert item.alignment == [(0, 1), (2,), (3, 4), (5,), (7,), (8,)]
+
+
+def test_generated_dates_have_every_day_of_the_calendar_and_no_other():
+    months = [f"{datetime.date(2000, m, 1):%B}".lower() for m in range(1, 13)]
+    seen = set()
+    for target in dates(20_000, 1).target:
+        found = re.fullmatch(r"(\w+) (\d+)(?:, (\d+))?", english(target))
+        if found and not (int(found[2]) > 31):  # a month and a year have no day
+            month, day = months.index(found[1]) + 1, int(found[2])
+            datetime.date(int(found[3] or 2000), month, day)  # raises if there is none
+            seen.add((month, day))
+    year = [datetime.date(2000, 1, 1) + datetime.timedelta(days=i) for i in range(366)]
+    assert seen == {(day.month, day.day) for day in year}
+
+
+@pytest.mark.parametrize(
+    "make", [dates, numbers, lambda n, s: mixed(n, s, lengths=(1, 40))]
+)
+def test_what_is_generated_is_read_back(make):
+    pairs = make(3000, 6)
+    for text, *known in zip(pairs.source, pairs.target, pairs.alignment, strict=True):
+        item = parse(text)
+        assert item is not None and item == (text, *known), text
+
+
+def test_a_text_outside_the_language_is_not_read():
+    for text in (
+        "", "、", "七、", "的", "的机器", "机器的", "机器的语言的网络", "器", "4月31日",
+        "2021年2月29日", "1900年2月29日", "0年3月1日", "2014年09月1日", "2014年九月1日",
+        "13月1日", "12月", "12345年3月", "一零", "三千五十", "3052", "hello",
+    ):  # fmt: skip
+        assert parse(text) is None, text
+    assert parse("2020年2月29日").target == ("february", "2", "9", ",", *"2020")
+    assert parse("二零一四年九月").target == ("september", *"2014")
 
 
 @pytest.mark.parametrize("split", ["train", "test"])
