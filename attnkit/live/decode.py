@@ -1,7 +1,7 @@
-"""Greedy and beam search in which single steps may be told what to attend to.
+"""The book's greedy and beam search, with single steps told what to attend to.
 
-The twin of `src/core/decode.js`. A family's own search keeps no logits and takes no
-weights from outside, and this package imports no family; a test compares the two.
+The twin of `src/core/decode.js`. `attnkit.search` finds the tokens; a second walk along
+them gives the weights and the logits of every step.
 """
 
 from __future__ import annotations
@@ -12,38 +12,36 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from attnkit.data import BOS, EOS, PAD
+from attnkit.data import BOS
+from attnkit.search import beam_decode, greedy_decode
 
-FORBIDDEN = [PAD, BOS]
 
-
-class Beginning(NamedTuple):
-    """What has been written so far, with the numbers of each step."""
+class _Step(NamedTuple):
+    """The model's state, and the number of symbols that it has written."""
 
     state: Any
-    tokens: tuple[int, ...] = ()
-    score: float = 0.0
-    logits: tuple[Tensor, ...] = ()
-    weights: tuple[Tensor, ...] = ()
+    number: int
 
-    @property
-    def ended(self) -> bool:
-        return self.tokens[-1:] == (EOS,)
+    def select(self, rows: Tensor) -> _Step:
+        return _Step(self.state.select(rows), self.number)
 
-    def grown(self, model: nn.Module, memory: Any, row: Any, size: int) -> list:
-        """The `size` best ways to go on; more could never stay."""
-        if self.ended:
-            return [self]
-        last = torch.tensor([self.tokens[-1] if self.tokens else BOS])
-        logits, state, weights = model.step(last, self.state, memory, row)
-        logs = torch.log_softmax(logits[0].float(), -1)
-        logs[FORBIDDEN] = -torch.inf
-        best = logs.topk(min(size, len(logs) - len(FORBIDDEN)))
-        seen = (*self.logits, logits[0]), (*self.weights, weights[0])
-        return [
-            Beginning(state, (*self.tokens, token), self.score + log, *seen)
-            for log, token in zip(*map(Tensor.tolist, best), strict=True)
-        ]
+
+class _Told:
+    """A translator that counts its steps and takes the weights that are forced."""
+
+    def __init__(self, model: nn.Module, forced: Mapping[int, Sequence[float]]) -> None:
+        self.model = model
+        self.forced = {t: torch.tensor([list(row)]) for t, row in forced.items()}
+
+    def encode(self, source: Tensor, source_mask: Tensor | None) -> tuple[_Step, Any]:
+        state, memory = self.model.encode(source)
+        return _Step(state, 0), memory
+
+    def step(self, token: Tensor, at: _Step, memory: Any) -> tuple[Tensor, _Step, Any]:
+        row = self.forced.get(at.number)
+        row = None if row is None else row.float().expand(len(token), -1)
+        logits, state, weights = self.model.step(token, at.state, memory, row)
+        return logits, _Step(state, at.number + 1), weights
 
 
 @torch.no_grad()
@@ -59,31 +57,32 @@ def decode(
     """The best sequence for one source; a beam of 1 is greedy.
 
     Args:
-        model: with `encode` and `step`, in evaluation mode.
+        model: with `encode` and `step`, in evaluation mode; for a beam its state and
+            memory need `select`.
         ids: S numbers of source symbols.
         forced: step -> S weights that take the place of the model's own.
-        max_steps, beam_size, length_penalty: as in a family's search.
+        max_steps, beam_size, length_penalty: as in `attnkit.search`.
 
     Returns:
         tokens (T,), weights (T, S), logits (T, V).
     """
-    state, memory = model.encode(torch.tensor([list(ids)]))
-    rows = {t: torch.tensor([list(row)]).float() for t, row in forced.items()}
-
-    def rank(beam: Beginning) -> float:
-        return beam.score / len(beam.tokens) ** length_penalty
-
-    beams = [Beginning(state)]
-    for t in range(max_steps):
-        grown = [
-            x for b in beams for x in b.grown(model, memory, rows.get(t), beam_size)
-        ]
-        beams = sorted(grown, key=rank, reverse=True)[:beam_size]
-        if all(beam.ended for beam in beams):
-            break
-    best = beams[0]
+    told, source = _Told(model, forced), torch.tensor([list(ids)])
+    if beam_size == 1:
+        done = greedy_decode(told, source, max_steps=max_steps)
+    else:
+        done = beam_decode(
+            told, source, max_steps=max_steps, beam_size=beam_size,
+            length_penalty=length_penalty,
+        )  # fmt: skip
+    tokens = done.tokens[0]
+    state, memory = told.encode(source, None)
+    logits, weights = [], []
+    for token in [BOS, *tokens[:-1].tolist()]:
+        odds, state, row = told.step(torch.tensor([token]), state, memory)
+        logits.append(odds[0])
+        weights.append(row[0])
     return {
-        "tokens": torch.tensor(best.tokens),
-        "weights": torch.stack(best.weights),
-        "logits": torch.stack(best.logits),
+        "tokens": tokens,
+        "weights": torch.stack(weights),
+        "logits": torch.stack(logits),
     }
