@@ -12,14 +12,23 @@ from tools.execute import seconds
 from tools.project import BUILD, HTML, chapter_name, run_pages
 
 FRONT_END = HTML / "_static" / "attnkit"
+LIMIT = 700 * 1024  # bytes of a page, compressed, math included, images not
 FRONT_END_LIMIT = 60 * 1024
 PACKED = {".woff", ".woff2"}  # already compressed
 ASSET = re.compile(r'<(?:script|link)\b[^>]*?\b(?:src|href)="([^"#]+)"')
 WIDGET_STATE = re.compile(r'widget-state\+json">(.*?)</script>', re.DOTALL)
 FONT = re.compile(r"url\(['\"]?([^'\")]+\.woff2?)[^)]*\)")
 KIND = {".css", ".js", *PACKED}
-# MathJax asks for a font when a page needs it; these are what usual formulas need.
+# MathJax asks for a font when a formula needs it: the first for every page with
+# formulas, the others for a page whose formulas hold such commands.
 MATH_FONTS = ("Main-Regular", "Math-Italic", "Size1-Regular", "Size2-Regular", "Zero")
+MORE_FONTS = {
+    "AMS-Regular": re.compile(r"\\(?:mathbb|gtrsim|lesssim|square|varnothing)\b"),
+    "Main-Bold": re.compile(r"\\(?:mathbf|boldsymbol|bm)\b"),
+    "Calligraphic-Regular": re.compile(r"\\(?:mathcal|cal)\b"),
+    "Size3-Regular": re.compile(r"\\(?:Bigg?|dfrac|begin|left|sum_)\b"),
+    "Size4-Regular": re.compile(r"\\(?:Bigg|begin|left)\b"),
+}
 
 
 def gz(path: Path) -> int:
@@ -43,10 +52,15 @@ def assets(page: Path) -> set[Path]:
     for sheet in [f for f in files if f.suffix == ".css"]:
         urls = FONT.findall(sheet.read_text(encoding="utf-8"))
         files |= {f for u in urls if u.endswith("2") and (f := local(sheet, u))}
-    for script in [f for f in files if "mathjax" in f.name or "mml" in f.name]:
+    for script in [f for f in files if f.name == "mathjax.js"]:
         fonts = script.parent / "output/chtml/fonts/woff-v2"
-        files |= {f for n in MATH_FONTS if (f := fonts / f"MathJax_{n}.woff").exists()}
+        files |= {fonts / f"MathJax_{name}.woff2" for name in math_fonts(text)}
     return files
+
+
+def math_fonts(text: str) -> list[str]:
+    """The fonts that the formulas of a page need."""
+    return [*MATH_FONTS, *(n for n, sign in MORE_FONTS.items() if sign.search(text))]
 
 
 def page_weight(page: Path) -> int:

@@ -1,22 +1,35 @@
 """No request to another host, and no dead weight.
 
-MathJax comes from the package `sphinx-mathjax-offline`, only its one script and its
-fonts; sphinx-thebe and the theme's script of icons are left out of the pages; fonts
-keep the icons and the characters that the pages use.
+MathJax comes from the package `sphinx-mathjax-offline`: the parts that the book needs,
+joined to one script, and its fonts; its menu, the heaviest part, is left out.
+sphinx-thebe and the theme's script of icons are left out of the pages; fonts keep the
+icons and the characters that the pages use.
 """
 
 import hashlib
 import importlib.util
 import re
-import shutil
 from pathlib import Path
 
 from fontTools import subset
+from fontTools.ttLib import TTFont
 from sphinx.application import Sphinx
 from sphinx.errors import ExtensionError
 
-SCRIPT = "tex-mml-chtml.js"
-SHA256 = "300480069078b5892d2363a2b65e2dfbbf30fe5c80f83edbfecf4610fd093862"
+SCRIPT = "mathjax.js"
+NOTHING_MORE = "(window.MathJax ??= {}).loader = { load: [] };\n"
+PARTS = {  # the script's parts, in this order, and their sha256
+    "startup": "84f4ec49041b12a6dadc5d1689babc80f417435cfcbd890ec712e374152bbb88",
+    "core": "44d9c29f77d89537e024d165e2c0d7e981a98d75ed53b6c236fac899ed631abb",
+    "input/tex": "fa6524c5b16c20bed3f040c9833e88c7b8ab25ffe988af9cda8395016a0b643c",
+    "output/chtml": "287022a5672cb02108104df6a0c4d1ae219cc9d9e53e06ccb8c023c47ff867ce",
+    "output/chtml/fonts/tex": (
+        "b525b71e41a7fdb124ef6a2b44d5250cb7fc2f56d7e73494ad03d090d0e4f28a"
+    ),
+    "a11y/assistive-mml": (
+        "5b8414e36cd63d154b90beab67e5e3399c7439aff97f4b556761224f8176f657"
+    ),
+}
 FONTS = Path("output") / "chtml" / "fonts" / "woff-v2"
 SEARCH = re.compile(
     r'\s*<script src="[^"]*\b(?:searchtools|language_data|searchindex)\.js[^"]*">'
@@ -47,24 +60,34 @@ def drop_unused(app: Sphinx, pagename, templatename, context, doctree) -> None:
 
 
 def mathjax_folder() -> Path:
-    """Where the installed MathJax lies, checked against the known script."""
+    """Where the installed MathJax lies, its parts checked against the known ones."""
     spec = importlib.util.find_spec("sphinx-mathjax-offline")
     if spec is None or spec.origin is None:
         raise ExtensionError("sphinx-mathjax-offline is not installed")
     folder = Path(spec.origin).parent / "static" / "mathjax"
-    found = hashlib.sha256((folder / SCRIPT).read_bytes()).hexdigest()
-    if found != SHA256:
-        raise ExtensionError(f"{SCRIPT}: expected sha256 {SHA256}, got {found}")
+    for name, known in PARTS.items():
+        found = hashlib.sha256((folder / f"{name}.js").read_bytes()).hexdigest()
+        if found != known:
+            raise ExtensionError(f"{name}.js: expected sha256 {known}, got {found}")
     return folder
 
 
+def mathjax_script(folder: Path) -> str:
+    """The parts of MathJax as one script that loads no further part."""
+    parts = [(folder / f"{name}.js").read_text("utf-8") for name in PARTS]
+    text = NOTHING_MORE + "\n;\n".join(parts)
+    return text.replace('.woff") format("woff")', '.woff2") format("woff2")')
+
+
 def copy_mathjax(static: Path) -> None:
-    """Copy the script and the fonts of MathJax, nothing else."""
+    """Write the script and the fonts of MathJax, nothing else."""
     source, target = mathjax_folder(), static / "vendor" / "mathjax"
     (target / FONTS).mkdir(parents=True, exist_ok=True)
-    shutil.copy2(source / SCRIPT, target)
-    for font in (source / FONTS).glob("*.woff"):
-        shutil.copy2(font, target / FONTS)
+    (target / SCRIPT).write_text(mathjax_script(source), "utf-8")
+    for file in (source / FONTS).glob("*.woff"):
+        font = TTFont(file)
+        font.flavor = "woff2"
+        font.save(target / FONTS / f"{file.stem}.woff2")
 
 
 def strip_pages(outdir: Path) -> str:

@@ -18,6 +18,7 @@ sys.path.insert(0, str(ROOT / "book" / "_ext"))
 
 import accessible
 import callouts
+import lean
 import offline
 import reference
 
@@ -119,9 +120,33 @@ def test_icons_in_use_are_kept_and_no_others() -> None:
 
 
 def test_another_mathjax_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(offline, "SHA256", "0" * 64)
-    with pytest.raises(Exception, match="expected sha256 000"):
+    monkeypatch.setitem(offline.PARTS, "core", "0" * 64)
+    with pytest.raises(Exception, match=r"core.js: expected sha256 000"):
         offline.mathjax_folder()
+
+
+SHEET = """@charset "UTF-8"; /* .gone{} */ @import "b.css";
+p, .here > a:not(.gone), .gone a { color: red; content: "}" }
+.gone { background: url(data:image/svg+xml;utf8,<svg/>) }
+@media (max-width: 9px) { .here.gone { top: 0 } .w-\\[5\\].here, li { top: 1px } }
+@media print { .gone { top: 0 } }
+@font-face { font-family: gone; src: url("a;b.woff2") }
+.bs-made { top: 0 }"""
+
+
+def test_rules_for_classes_of_no_page_are_dropped_and_no_others() -> None:
+    assert lean.lean(SHEET, {"here"}) == (
+        '@charset "UTF-8";@import "b.css";'
+        'p,.here > a:not(.gone){color: red; content: "}"}'
+        "@media (max-width: 9px){.w-\\[5\\].here,li{top: 1px}}"
+        '@font-face{ font-family: gone; src: url("a;b.woff2") }'
+        ".bs-made{top: 0}"
+    )
+
+
+def test_what_is_lean_stays_as_it_is() -> None:
+    once = lean.lean(SHEET, {"here"})
+    assert lean.lean(once, {"here"}) == once
 
 
 def claim(text: str, seed: int, holds: bool, value: object) -> dict:

@@ -4,11 +4,13 @@ import functools
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 
 from tests.book.pages import built
+from tools import report
 from tools.project import HTML
 
 WIDTHS = {320: 700, 390: 844, 1280: 900}
@@ -63,6 +65,13 @@ class Visit:
     def foreign(self) -> list[str]:
         own = (self.home, "data:", "blob:")
         return [url for url in self.requests if not url.startswith(own)]
+
+    def weight(self) -> int:
+        """Bytes of all that the page asked for, compressed, images left out."""
+        names = {urlsplit(u).path for u in self.requests if u.startswith(self.home)}
+        files = {HTML / name.lstrip("/") for name in names}
+        pictures = {".png", ".svg", ".ico"}
+        return sum(report.gz(file) for file in files if file.suffix not in pictures)
 
 
 @pytest.fixture
@@ -154,7 +163,9 @@ class TestPages:
 
     @every
     def test_page_fits_a_phone(self, home: str, visit, page: str) -> None:
-        assert look(visit(home, page, 390)) == []
+        seen = visit(home, page, 390)
+        assert look(seen) == []
+        assert seen.weight() <= report.LIMIT
 
     @every
     def test_page_works_from_disk(self, book_html: Path, visit, page: str) -> None:
