@@ -1,8 +1,10 @@
-"""Attention without recurrence: heads, positions, layers, models."""
+"""Attention without recurrence: heads, positions, layers, models, cheaper ways."""
 
 from .embedding import POSITIONS, Embedding, score_position
 from .language_model import LanguageModel, generate
 from .layers import Cache, DecoderLayer, Encoder, EncoderLayer, FeedForward
+from .linear import RandomFeatures, elu_plus_one, linear_attention
+from .low_rank import LinformerAttention, clustered_attention, nystrom_attention
 from .model import Source, Transformer
 from .multihead import KeyValue, MultiHeadAttention
 from .positions import (
@@ -17,6 +19,8 @@ from .positions import (
     sinusoidal,
 )
 from .schedule import warm_up
+from .tiling import tiled_attention
+from .window import window_attention
 
 __all__ = [
     "POSITIONS",
@@ -30,7 +34,9 @@ __all__ = [
     "KeyValue",
     "LanguageModel",
     "Learned",
+    "LinformerAttention",
     "MultiHeadAttention",
+    "RandomFeatures",
     "Rotary",
     "ScorePosition",
     "Shaw",
@@ -38,9 +44,15 @@ __all__ = [
     "Source",
     "Transformer",
     "TransformerXL",
+    "clustered_attention",
     "distances",
+    "elu_plus_one",
     "generate",
+    "linear_attention",
+    "nystrom_attention",
     "score_position",
     "sinusoidal",
+    "tiled_attention",
     "warm_up",
+    "window_attention",
 ]

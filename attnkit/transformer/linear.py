@@ -1,0 +1,130 @@
+r"""Linear attention: a product of features in place of the exponential."""
+
+import math
+from collections.abc import Callable
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from attnkit.checks import check_float, check_mask, check_positive, check_width
+
+from .tiling import check_rows
+
+
+def elu_plus_one(x: Tensor) -> Tensor:
+    r"""Features $\phi(x) = \mathrm{elu}(x) + 1$, all above zero."""
+    return F.elu(x) + 1
+
+
+class RandomFeatures(nn.Module):
+    r"""Random features whose products are the exponential on average.
+
+    $$\phi(x) = \frac{1}{\sqrt m} \exp\!\left(\Omega \frac{x}{d^{1/4}} -
+    \frac{\lVert x \rVert^2}{2 \sqrt d}\right) \qquad
+    \mathbb E\,[\phi(q)^\top \phi(k)] = \exp(q^\top k / \sqrt d)$$
+
+    The rows of $\Omega$ are Gaussian and orthogonal in blocks of $d$. They are drawn
+    once and kept; they learn nothing. A common factor of all rows of a sequence is left
+    out, against overflow; it cancels in attention.
+
+    Args:
+        dim: $d$, width per head.
+        count: $m$, number of features.
+        seed: of the draw.
+
+    Source:
+        Choromanski et al. 2020 (arXiv:2009.14794).
+    """
+
+    def __init__(self, dim: int, count: int, *, seed: int = 0) -> None:
+        super().__init__()
+        check_positive("dim", dim)
+        check_positive("count", count)
+        draw = torch.Generator().manual_seed(seed)
+        blocks = []
+        for _ in range(-(-count // dim)):
+            square = torch.randn(dim, dim, generator=draw, dtype=torch.float64)
+            long = torch.randn(dim, dim, generator=draw, dtype=torch.float64)
+            blocks.append(torch.linalg.qr(square)[0].T * long.norm(dim=1, keepdim=True))
+        directions = torch.cat(blocks)[:count].to(torch.get_default_dtype())
+        self.register_buffer("directions", directions)  # (m, d)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Rows (..., N, d) → features (..., N, m)."""
+        check_float("x", x)
+        count, dim = self.directions.shape
+        check_width("x", x, dim, "dim")
+        x = x / dim**0.25
+        power = x @ self.directions.mT - x.square().sum(-1, keepdim=True) / 2
+        if power.shape[-2]:
+            power = power - power.detach().amax((-2, -1), keepdim=True)
+        return torch.exp(power) / math.sqrt(count)
+
+
+def linear_attention(
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    *,
+    features: Callable[[Tensor], Tensor] = elu_plus_one,
+    causal: bool = False,
+    mask: Tensor | None = None,
+    block: int = 64,
+) -> Tensor:
+    r"""Attention whose weights are products of features, summed in another order.
+
+    $$c_i =
+    \frac{\sum_j \phi(q_i)^\top \phi(k_j)\, v_j}{\sum_j \phi(q_i)^\top \phi(k_j)} =
+    \frac{\bigl(\sum_j v_j \phi(k_j)^\top\bigr) \phi(q_i)}
+    {\bigl(\sum_j \phi(k_j)\bigr)^\top \phi(q_i)}$$
+
+    The sums on the right do not depend on the query: time and memory grow with $N$.
+    With `causal` they are running sums: a recurrent network in disguise.
+
+    Args:
+        query: (..., N, d).
+        key: (..., M, d); M = N if causal.
+        value: (..., M, d_v).
+        features: $\phi$, rows (..., d) → numbers not below zero (..., f).
+        causal: nothing that comes later is seen.
+        mask: boolean (..., M), True = this key may be attended to.
+        block: places between two stored running sums.
+
+    Returns:
+        Context (..., N, d_v); zeros for a query that may attend to nothing.
+
+    Raises:
+        ValueError: a shape, dtype or mask does not fit.
+
+    Source:
+        Katharopoulos et al. 2020 (arXiv:2006.16236).
+    """
+    check_rows(query, key, value)
+    check_positive("block", block)
+    check_mask(mask, key.shape[:-1])
+    if causal and key.shape[-2] != query.shape[-2]:
+        raise ValueError(
+            f"key: expected {query.shape[-2]} rows as in query, got {key.shape[-2]}"
+        )
+    q, k = features(query), features(key)  # (..., N, f), (..., M, f)
+    if mask is not None:
+        k = k * mask[..., None]
+    ones = torch.ones_like(value[..., :1])
+    joined = torch.cat([value, ones], -1)  # the last column sums the weights
+    whole = _running(q, k, joined, block) if causal else q @ (k.mT @ joined)
+    total = whole[..., -1:]
+    return whole[..., :-1] / total.where(total > 0, 1.0)
+
+
+def _running(q: Tensor, k: Tensor, v: Tensor, block: int) -> Tensor:
+    """Sums over the places up to each query: a stored sum for the blocks before, the
+    products themselves within a block."""
+    n = q.shape[-2]
+    q, k, v = (
+        F.pad(x, (0, 0, 0, -n % block)).unflatten(-2, (-1, block)) for x in (q, k, v)
+    )  # (..., C, b, ·)
+    sums = k.mT @ v  # (..., C, f, d_v + 1)
+    before = F.pad(sums, (0, 0, 0, 0, 1, 0))[..., :-1, :, :].cumsum(-3)
+    within = (q @ k.mT).tril() @ v
+    return (within + q @ before).flatten(-3, -2)[..., :n, :]
