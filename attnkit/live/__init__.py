@@ -8,6 +8,7 @@ All are `LiveWidget`s: traits `data`, `state` and `readout`, two ways with a ker
 from attnkit.live.frames import WordToFrame
 from attnkit.live.lab import ScoreLab
 from attnkit.live.pack import pack, rounded
+from attnkit.live.pooling import PoolingOverTime
 from attnkit.live.race import BottleneckRace
 from attnkit.live.regions import WordToRegion
 from attnkit.live.translate import TypeToAlign
@@ -19,6 +20,7 @@ __all__ = [
     "Alignment",
     "BottleneckRace",
     "LiveWidget",
+    "PoolingOverTime",
     "Predict",
     "ScoreLab",
     "TypeToAlign",

@@ -8,6 +8,16 @@ from .decoder import Decoder, State
 from .encoder import Encoder, Memory
 from .gates import Gates, gated_sum, gates
 from .measure import Scores, Translation, evaluate, pointing, token_accuracy, translate
+from .pooling import (
+    POOLINGS,
+    AttentionPooling,
+    LastPooling,
+    MaxPooling,
+    MeanPooling,
+    SequenceClassifier,
+    TimeStepAttention,
+)
+from .pooling_recipe import PoolScores, evaluate_classifier, train_classifier
 from .recipe import (
     RECIPE,
     Recipe,
@@ -33,8 +43,10 @@ from .video_recipe import (
 )
 
 __all__ = [
+    "POOLINGS",
     "RECIPE",
     "VIDEO",
+    "AttentionPooling",
     "CNNKeys",
     "CaptionDecoder",
     "ClipReader",
@@ -45,21 +57,28 @@ __all__ = [
     "FrameCNN",
     "Gates",
     "GlobalAttention",
+    "LastPooling",
     "LocalMonotonic",
     "LocalPredictive",
+    "MaxPooling",
+    "MeanPooling",
     "Memory",
+    "PoolScores",
     "RNNKeys",
     "Recipe",
     "Scores",
     "Seq2Seq",
+    "SequenceClassifier",
     "State",
     "TemporalAttention",
+    "TimeStepAttention",
     "TransformerKeys",
     "Translation",
     "VideoCaptioner",
     "VideoRecipe",
     "beam_decode",
     "evaluate",
+    "evaluate_classifier",
     "evaluate_clips",
     "gated_sum",
     "gates",
@@ -70,6 +89,7 @@ __all__ = [
     "right_words",
     "token_accuracy",
     "train_captioner",
+    "train_classifier",
     "train_eye",
     "train_translator",
     "training_clips",
