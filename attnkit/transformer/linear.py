@@ -46,7 +46,10 @@ class RandomFeatures(nn.Module):
         for _ in range(-(-count // dim)):
             square = torch.randn(dim, dim, generator=draw, dtype=torch.float64)
             long = torch.randn(dim, dim, generator=draw, dtype=torch.float64)
-            blocks.append(torch.linalg.qr(square)[0].T * long.norm(dim=1, keepdim=True))
+            turned, upper = torch.linalg.qr(square)
+            # Without these signs the first numbers would all be of one sign.
+            turned = turned * upper.diagonal().sign()
+            blocks.append(turned.mT * long.norm(dim=1, keepdim=True))
         directions = torch.cat(blocks)[:count].to(torch.get_default_dtype())
         self.register_buffer("directions", directions)  # (m, d)
 
