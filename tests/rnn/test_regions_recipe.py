@@ -33,13 +33,13 @@ def test_the_recipe_writes_what_is_read(tmp_path, monkeypatch):
     pytest.importorskip("safetensors")
     from recipes import regions as recipe
 
-    command = f"regions --steps 4 --every 2 --scenes 128 --folder {tmp_path}"
+    command = f"regions --steps 20 --every 10 --scenes 128 --folder {tmp_path}"
     monkeypatch.setattr(sys, "argv", command.split())
     recipe.main()
     monkeypatch.setattr(captioner_saved, "FOLDER", tmp_path)
     for number in (6, 64):
         model, curves = saved_captioner(number)
-        assert [curve.steps for curve in curves.values()] == [[0, 2, 4]] * 3
+        assert [curve.steps for curve in curves.values()] == [[0, 10, 20]] * 3
         weights, notes = read_weights(tmp_path / f"captioner{number}.safetensors")
         assert json.loads(notes["curves"]).keys() == {"6", "16", "64"}
         for name, value in model.state_dict().items():
