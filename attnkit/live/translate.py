@@ -14,6 +14,7 @@ from typing import Any, ClassVar
 from torch import Tensor, nn
 
 from attnkit.data import BOS, EOS, PAD, UNK
+from attnkit.live.characters import characters, narrow
 from attnkit.live.checks import as_number, as_whole
 from attnkit.live.decode import decode
 from attnkit.live.pack import FORMAT, PRECISIONS, Unpackable, kept, pack
@@ -33,6 +34,8 @@ class TypeToAlign(LiveWidget):
         vocabularies: of source and target.
         text: what stands in the field at first.
         examples: a `PairSet` with the known truth; at most 40 pairs are taken.
+        grammar: `attnkit.data.GRAMMAR`, where the sources are of that language: the
+            page then knows the truth of any date, number or phrase that is typed.
         max_source: most source symbols, stated to the reader.
         max_steps: most output symbols, the end included.
         split: "characters" or "words".
@@ -52,13 +55,13 @@ class TypeToAlign(LiveWidget):
     """
 
     template: ClassVar[str] = (
-        "# model, pairs and known stand for those of this chapter\n"
+        "# model, pairs, known and GRAMMAR stand for those of this chapter\n"
         "from attnkit.live import TypeToAlign\n\nwidget = {made}\n"
         'widget.state = {state}\nprint(widget.forward()["output"])\nwidget'
     )
     spoken: ClassVar[dict[str, str]] = {
         "model": "model", "vocabularies": "pairs.vocabularies", "examples": "known",
-        "entries": "",
+        "grammar": "GRAMMAR", "entries": "",
     }  # fmt: skip
     CAPTION: ClassVar[str] = (
         "Every output symbol reads the source characters that it translates. English "
@@ -78,6 +81,7 @@ class TypeToAlign(LiveWidget):
         text: str,
         *,
         examples: Any = None,
+        grammar: Mapping[str, Any] | None = None,
         max_source: int = 24,
         max_steps: int = 32,
         split: str = "characters",
@@ -100,6 +104,7 @@ class TypeToAlign(LiveWidget):
         data = _packed(self.model, entries, max_source, precision)
         data |= _symbols(vocabularies) | {
             "examples": _examples(examples, split, max_source),
+            "grammar": grammar,
             "split": split,
             "max_source": max_source,
             "max_steps": max_steps,
@@ -147,9 +152,9 @@ class TypeToAlign(LiveWidget):
         return {"free": free, "used": used}
 
     def _symbols(self) -> list[str]:
-        text = self.state["text"]
-        words = text.split() if self.data["split"] == "words" else "".join(text.split())
-        return list(words)[: self.data["max_source"]]
+        text = narrow(self.state["text"])
+        words = text.split() if self.data["split"] == "words" else characters(text)
+        return words[: self.data["max_source"]]
 
     def _decode(
         self, symbols: Sequence[str], search: str, forced: Mapping[str, Any]

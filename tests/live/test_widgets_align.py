@@ -261,4 +261,4 @@ def test_the_end_is_shown_and_ends(bench: Bench) -> None:
     widget = aligner(model=made)
     bench.show(widget)
     read = same_as_python(bench, widget)
-    assert read["output"][-1] == "⟨end⟩" or len(read["tokens"]) == 10
+    assert read["output"][-1] == "⟨eos⟩" or len(read["tokens"]) == 10

@@ -1,5 +1,5 @@
 // Greedy and beam search over the graphs of a trained encoder–decoder, the same rules as
-// attnkit/rnn/search.py. The model itself is the exported graph; nothing of it is here.
+// attnkit/search.py. The model itself is the exported graph; nothing of it is here.
 
 import { argmax } from "./maths.js";
 

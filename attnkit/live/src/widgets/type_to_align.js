@@ -6,6 +6,7 @@ import { h, text } from "../core/dom.js";
 import { num, percent } from "../core/format.js";
 import { argmax, softmax } from "../core/maths.js";
 import { alignmentBoard } from "../core/board.js";
+import { parse } from "../core/chinese.js";
 import { switcher } from "../core/controls.js";
 import { beam, greedy, shiftRow, tidyRow, translator } from "../core/decode.js";
 import { roving, tabStop } from "../core/keys.js";
@@ -16,6 +17,7 @@ import { equation } from "../services/equation.js";
 import { goals, predict } from "../services/gate.js";
 import { scrubber } from "../services/scrubber.js";
 import { contextLines, forward as measure } from "../core/alignment.js";
+import { characters, narrow } from "../core/characters.js";
 
 export const keys = [
   ["← →", "source position (in a strip or the matrix)"],
@@ -28,11 +30,12 @@ export const keys = [
 
 /** Symbols of a text and their numbers; what the model does not know is marked. */
 export function read(words, data) {
-  const symbols = data.split === "words" ? words.trim().split(/\s+/).filter(Boolean) : [...words.replace(/\s/g, "")];
+  const typed = narrow(words);
+  const symbols = data.split === "words" ? typed.trim().split(/\s+/).filter(Boolean) : characters(typed);
   const index = new Map(data.source_symbols.map((symbol, i) => [symbol, i]));
   const kept = symbols.slice(0, data.max_source);
   const ids = kept.map((symbol) => (index.get(symbol) > data.unk ? index.get(symbol) : data.unk));
-  return { symbols: kept, ids, unknown: ids.map((id) => id === data.unk), cut: symbols.length - kept.length };
+  return { symbols: kept, ids, unknown: ids.map((id) => id === data.unk), cut: symbols.length - kept.length, narrowed: typed !== words };
 }
 
 /** The forced rows that fit a source of this length, as { step: row }. */
@@ -79,7 +82,7 @@ export function mount({ root, data, state, update, report, kernel }) {
       h("section", { class: "at-step", "aria-label": "Attention weights" },
         h("div", { class: "at-head" }, h("b", {}, "Attention"), h("span", { class: "at-quiet" }, "row: output, column: source")), board.matrix,
         h("p", { class: "at-small" }, h("span", { class: "at-knob-key", "aria-hidden": "true" }), " drag the ring to make this step look elsewhere. ", key)),
-      h("section", { class: "at-step", "aria-label": "One output step" }, scrub.el, bars.el, h("div", { class: "at-buttons" }, here, release), terms.el)));
+      h("section", { class: "at-step", "aria-label": "One output step" }, h("div", { class: "at-follow" }, scrub.el, bars.el, h("div", { class: "at-buttons" }, here, release), terms.el))));
   root.append(h("div", { class: "at at-w3" },
     h("div", { class: "at-controls at-ask" }, field, data.examples.length ? next : null, search.el),
     palette(data, (symbol) => change({ text: now.text + symbol, forced: {} })), notice, live,
@@ -91,8 +94,20 @@ export function mount({ root, data, state, update, report, kernel }) {
     selection.pick({ output: step, source: argmax(moved) });
     change({ forced: { ...fitting(now.forced, row.length), [step]: tidyRow(moved) }, step }, step);
   }
-  const symbol = (id) => (id === data.eos ? "⟨end⟩" : data.target_symbols[id]);
-  const example = () => data.examples.find((item) => item.source === now.text.replace(/\s/g, "") || item.source === now.text.trim());
+  const symbol = (id) => (id === data.eos ? "⟨eos⟩" : data.target_symbols[id]);
+  /** Translation and true places of what is read: an example's, or read off the text. */
+  function known({ symbols }) {
+    const source = symbols.join(data.split === "words" ? " " : "");
+    return data.examples.find((item) => item.source === source) ?? (data.grammar ? parse(source, data.grammar) : null);
+  }
+  /** A wide matrix scrolls in its own box: bring the selected cell into sight. */
+  function reveal() {
+    const [box, cell, head] = [board.matrix, board.matrix.querySelector(".at-active"), board.matrix.querySelector(".at-row")];
+    if (!head || box.scrollWidth <= box.clientWidth) return;
+    const [frame, at, left] = [box.getBoundingClientRect(), cell.getBoundingClientRect(), head.getBoundingClientRect().right];
+    if (at.right > frame.right - 14) box.scrollLeft += at.right - frame.right + 14;
+    else if (at.left < left + 14) box.scrollLeft -= left + 14 - at.left;
+  }
 
   function decode(input, forced, old, from) {
     if (now.search === "beam") return beam(model, input.ids, data, forced, data.beam_size, data.length_penalty);
@@ -125,9 +140,12 @@ export function mount({ root, data, state, update, report, kernel }) {
 
   function show(input, forced, free, used) {
     const output = used.tokens.map(symbol);
-    const truth = example()?.alignment;
+    const sure = known(input);
+    const truth = sure?.alignment;
     const fresh = String(shown?.input.ids) !== String(input.ids);
-    shown = { key: `${now.search}:${input.ids}`, input, forced, free, used, output, truth: truth && output.map((_, t) => truth[t] ?? []), target: example()?.target };
+    shown = { key: `${now.search}:${input.ids}`, input, forced, free, used, output, truth: truth && output.map((_, t) => truth[t] ?? []), target: sure?.target };
+    live.style.setProperty("--rows", output.length);
+    live.classList.toggle("at-crowd", Math.max(input.ids.length, output.length) > 12);
     live.hidden = false;
     const edited = Object.keys(forced).length > 0;
     const [changed, lost] = differences(used.tokens, free.tokens);
@@ -144,6 +162,7 @@ export function mount({ root, data, state, update, report, kernel }) {
     }
     const unknown = input.symbols.filter((_, i) => input.unknown[i]);
     text(notice, [unknown.length ? `Not in the vocabulary, read as unknown: ${[...new Set(unknown)].join(" ")}.` : "",
+      input.narrowed ? "Full-width digits are read as 0 to 9." : "",
       input.cut ? `Only the first ${data.max_source} ${data.split} are read; ${input.cut} left out.` : "",
       model ? "" : `${data.reason} Computed by Python.`].filter(Boolean).join(" "));
     if (field.value !== now.text) field.value = now.text;
@@ -170,11 +189,12 @@ export function mount({ root, data, state, update, report, kernel }) {
     const six = (row) => row.map((x) => Math.round(1e6 * x) / 1e6);
     report({ source: input.ids, tokens: used.tokens, output, weights: used.weights.map(six), logits: used.logits.map(six),
       row_sums: facts.row_sums, pointing: facts.pointing, free: shown.free.tokens, forced: Object.keys(shown.forced).map(Number), step, goals: todo.done },
-    speak ? `${output.filter((word) => word !== "⟨end⟩").join(" ")}. Step ${step + 1} writes ${output[step]} and reads ${input.symbols[argmax(used.weights[step])]} with ${percent(Math.max(...used.weights[step]))}.` : undefined);
+    speak ? `${output.filter((word) => word !== "⟨eos⟩").join(" ")}. Step ${step + 1} writes ${output[step]} and reads ${input.symbols[argmax(used.weights[step])]} with ${percent(Math.max(...used.weights[step]))}.` : undefined);
   }
   selection.on(({ output }) => {
     if (shown && output !== now.step) { now = { ...now, step: output }; update({ step: output }); }
     choose(true);
+    if (shown) reveal();
   });
   refresh();
   return {
@@ -216,12 +236,12 @@ function tasks() {
     { title: "Take one step in hand: move its attention so that another symbol is written.",
       check: ({ output, free, used, forced }) => {
         const done = Object.keys(forced).length > 0 && String(used.tokens) !== String(free.tokens);
-        return { done, say: done ? `Now it writes ${output.filter((w) => w !== "⟨end⟩").join(" ")}.` : "" };
+        return { done, say: done ? `Now it writes ${output.filter((w) => w !== "⟨eos⟩").join(" ")}.` : "" };
       } },
-    { title: "Find attention and answer in disagreement: a source where a step looks at the true character and still writes a wrong symbol, or looks elsewhere and is right (the examples have a known truth).",
+    { title: "Find attention and answer in disagreement: a source where a step looks at the true character and still writes a wrong symbol, or looks elsewhere and is right (the truth of examples, dates, numbers and phrases is known).",
       check: (arrays) => {
         const at = wrong(arrays);
-        if (at === null) return { done: false, say: "The truth of this text is not known here; try “Another example”, without an override." };
+        if (at === null) return { done: false, say: "The truth of this text is not known here; try “Another example”, or type a date, without an override." };
         return { done: at >= 0, say: at >= 0 ? `Step ${at + 1}: it should write ${arrays.target[at]}, writes ${arrays.output[at]}.` : "Here they agree at every step." };
       } },
     { title: "Give it a character that it has never seen, and see which step reads it.",
