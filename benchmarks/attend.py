@@ -50,6 +50,11 @@ def both_passes(
     ]
 
 
+def axes(**sizes: int) -> str:
+    """The sizes of a task with the names of their axes."""
+    return " × ".join(f"{name} {size}" for name, size in sizes.items())
+
+
 def attention(b: int = 8, h: int = 8, n: int = 512, d: int = 64) -> list[Case]:
     """Scaled dot attention; the floor is its two matrix products."""
     query, key, value = (torch.randn(b, h, n, d, requires_grad=True) for _ in range(3))
@@ -68,7 +73,7 @@ def attention(b: int = 8, h: int = 8, n: int = 512, d: int = 64) -> list[Case]:
     }
     inputs = [query, key, value]
     floors = {"forward": products, "both": trained(products, inputs)}
-    size = f"{b} × {h} × {n} × {d}"
+    size = axes(batch=b, heads=h, length=n, width=d)
     return both_passes("attend", size, "the two products", floors, calls, inputs)
 
 
@@ -91,7 +96,7 @@ def sparse(rows: int = 4096, width: int = 512) -> list[Case]:
         if has("entmax"):
             peer = getattr(__import__("entmax"), name)
             calls["entmax"] = lambda peer=peer: peer(scores, dim=-1)
-        size = f"{rows} × {width}"
+        size = axes(rows=rows, keys=width)
         found += both_passes(name, size, "softmax", floors, calls, [scores])
     return found
 
@@ -132,7 +137,7 @@ def additive(b: int = 32, n: int = 30, m: int = 50, d: int = 256) -> list[Case]:
     if has("keras"):
         calls["keras"] = keras_layer(score, query, key)
     floors = {"forward": hidden.tanh, "both": trained(hidden.tanh, [hidden])}
-    size = f"{b} × {n} × {m} × {d}"
+    size = axes(batch=b, queries=n, keys=m, width=d)
     return both_passes("additive", size, "tanh", floors, calls, [query, key])
 
 
@@ -160,7 +165,7 @@ def single_head(b: int = 8, n: int = 512, d: int = 64) -> list[Case]:
     }
     inputs = [query, key, value]
     floors = {"forward": products, "both": trained(products, inputs)}
-    size = f"{b} × {n} × {d}"
+    size = axes(batch=b, length=n, width=d)
     return both_passes(
         "one head with weights", size, "the two products", floors, calls, inputs
     )

@@ -1,12 +1,13 @@
-"""Pages that are made and not written: mechanism cards, claims, speed.
+"""Pages that are made and not written: mechanism cards, their list, speed.
 
 - A page per card of `attnkit.catalog` in `book/catalog/`, before Sphinx reads.
-- `{claims-table}`: how often each claim held, from `book/claims.json`.
+- `{catalog-table}`: the cards by kind, each kind in order of publication.
 - `{speed-table}`: `benchmarks/results/*.json` as tables.
 """
 
 import json
 import os
+import re
 import sys
 from collections import defaultdict
 from pathlib import Path
@@ -19,8 +20,32 @@ from sphinx.util.docutils import SphinxDirective
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
 CARDS = ROOT / "book" / "catalog"
-CLAIMS = ROOT / "book" / "claims.json"
 RESULTS = ROOT / "benchmarks" / "results"
+KINDS = {  # the module of a mechanism, or its family → heading, sentence
+    "scores": ("Scores", "Step 1: how well does a key fit a query?"),
+    "normalizers": ("Normalizers", "Step 2: how do scores become weights?"),
+    "idea": ("All three steps", "Any score, any normalizer, and the weighted sum."),
+    "pooling": (
+        "Poolings over time",
+        "Nobody asks from outside: one vector is to stand for a sequence.",
+    ),
+    "rnn": (
+        "Attention with recurrence",
+        "The query is the state of a recurrent network, or a gate takes its place.",
+    ),
+    "positions": (
+        "Positions",
+        "What is added to score or key, so that a head knows the order.",
+    ),
+    "transformer": (
+        "Attention without recurrence",
+        "Queries, keys and values come from the same sequence.",
+    ),
+    "graph": ("Attention on graphs", "The keys are a node's neighbours."),
+    "memory": ("Attention over memory", "The keys are slots that stay."),
+    "vision": ("Attention in vision", "The keys are channels, places or frames."),
+    "problems": ("Seven open problems", "Answers to what attention leaves open."),
+}
 
 
 def write_cards(app: Sphinx, config) -> None:
@@ -47,62 +72,78 @@ def table(head: list[str], rows: list[list[str]]) -> list[str]:
     return ["| " + " | ".join(line) + " |" for line in cells]
 
 
+def cost(expression: str) -> str:
+    """The order of a cost, as a formula: "N*M*d+N*N*2" → $N M d+N^2 \\cdot 2$."""
+    powers = re.sub(r"\b([A-Za-z])\*\1\b", r"\1**2", expression)
+    numbers = re.sub(r"(?<!\*)\*(?=\d)", r" \\cdot ", powers)
+    return f"${numbers.replace('**', '^').replace('*', ' ')}$"
+
+
 def figure(value: object) -> str:
     """A measured value in three significant figures."""
     return f"{value:.3g}" if isinstance(value, float) else str(value)
 
 
-def spread(values: list) -> str:
-    """Where the measured numbers lay; the values themselves where they are few."""
-    numbers = [v for v in values if isinstance(v, int | float)]
-    if len(numbers) == len(values) and numbers:
-        low, high = figure(min(numbers)), figure(max(numbers))
-        return low if low == high else f"{low} … {high}"
-    lists = [v for v in values if isinstance(v, list)]
-    if len(lists) == len(values) and len({len(v) for v in lists}) == 1:
-        return "; ".join(spread(list(column)) for column in zip(*lists, strict=True))
-    return ", ".join(dict.fromkeys(figure(v) for v in values))
-
-
-def claims_text(records: list[dict]) -> list[str]:
-    """A heading and a table per chapter, claims in the order of the chapter."""
-    chapters: dict[str, dict[str, list[dict]]] = defaultdict(lambda: defaultdict(list))
-    for record in records:
-        chapters[record["chapter"]][record["claim"]].append(record)
-    lines = []
-    for chapter, claims in chapters.items():
-        rows = []
-        for claim, runs in claims.items():
-            held = sum(run["holds"] for run in runs)
-            values = spread([run["value"] for run in runs])
-            rows.append([claim, f"{held} of {len(runs)}", values])
-        link = f"## [{chapter}](../chapters/{chapter}.ipynb)"
-        lines += [link, "", *table(["Claim", "Held", "Measured"], rows), ""]
-    return lines
-
-
 class Made(SphinxDirective):
-    """A directive whose Markdown is made by `lines`."""
+    """A directive whose Markdown is made by `lines`; its tables are of class `mark`."""
+
+    mark = "made"
 
     def lines(self) -> list[str]:
         raise NotImplementedError
 
     def run(self) -> list[nodes.Node]:
-        container = nodes.container()
+        container, page = nodes.container(), self.state.document
+        before = set(map(id, page.findall(nodes.table)))
         self.state.nested_parse(
             StringList(self.lines(), "made"), 0, container, match_titles=True
         )
+        for tree in (page, container):  # what stands under a heading is in the page
+            for found in tree.findall(nodes.table):
+                if id(found) not in before:
+                    found["classes"] = [self.mark]
         return container.children
 
 
-class ClaimsTable(Made):
-    """`{claims-table}`: the record of `make claims`."""
+def kind(card) -> str:
+    """The kind of a mechanism: what its module holds, else the family it is of."""
+    module = getattr(card.source, "__module__", "").rpartition(".")[2]
+    return module if module in KINDS else card.family
+
+
+def catalog_text(cards: list) -> list[str]:
+    """A heading, a sentence and a table for each kind of mechanism."""
+    groups: dict[str, list] = defaultdict(list)
+    for card in cards:
+        groups[kind(card)].append(card)
+    order = [*KINDS, *sorted(groups.keys() - KINDS.keys())]
+    lines = []
+    for name in [n for n in order if n in groups]:
+        title, words = KINDS.get(name, (name.capitalize(), ""))
+        rows = [
+            [
+                f"[{card.title}](catalog/{card.key}.md)",
+                str(card.year),
+                ", ".join(card.attends_to),
+                cost(card.time),
+            ]
+            for card in groups[name]
+        ]
+        head = ["Mechanism", "Year", "Attends to", "Operations"]
+        lines += [f"## {title}", "", words, "", *table(head, rows), ""]
+    return lines
+
+
+class CatalogTable(Made):
+    """`{catalog-table}`: every card."""
+
+    mark = "catalog"
 
     def lines(self) -> list[str]:
-        self.env.note_dependency(str(CLAIMS))
-        if not CLAIMS.exists():
-            return ["The claims have not been counted yet: `make claims` does it."]
-        return claims_text(json.loads(CLAIMS.read_text("utf-8")))
+        from attnkit import catalog
+
+        self.env.note_reread()
+        return catalog_text(catalog.cards())
 
 
 def machine_text(result: dict) -> str:
@@ -143,9 +184,8 @@ def case_text(cases: list[dict]) -> list[str]:
     names = list(dict.fromkeys(name for case in cases for name in case["ratios"]))
     rows = [[n, *(ratio(case["ratios"].get(n)) for case in cases)] for n in names]
     head = ["time ÷ floor", *(case["pass"] for case in cases)]
-    title = f"## {first['name']}, {first['size']}"
-    floor = f"Floor: {first['floor']} ({floors})."
-    return [title, "", floor, "", *table(head, rows), ""]
+    facts = f"Sizes: {first['size']}. Floor: {first['floor']} ({floors})."
+    return [f"## {first['name']}", "", facts, "", *table(head, rows), ""]
 
 
 def speed_text(result: dict) -> list[str]:
@@ -153,7 +193,7 @@ def speed_text(result: dict) -> list[str]:
     tasks: dict[tuple[str, str], list[dict]] = defaultdict(list)
     for case in result["cases"]:
         tasks[case["name"], case["size"]].append(case)
-    lines = [machine_text(result), "", *import_text(result)]
+    lines = ["## The machine", "", machine_text(result), "", *import_text(result)]
     return lines + [line for cases in tasks.values() for line in case_text(cases)]
 
 
@@ -172,6 +212,6 @@ class SpeedTable(Made):
 
 def setup(app: Sphinx) -> dict:
     app.connect("config-inited", write_cards)
-    app.add_directive("claims-table", ClaimsTable)
+    app.add_directive("catalog-table", CatalogTable)
     app.add_directive("speed-table", SpeedTable)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

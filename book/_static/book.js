@@ -201,12 +201,22 @@
   }
 
   function reachable() {
-    /* A box that scrolls must be reachable by key. */
-    const boxes = ".math, pre, .pst-scrollable-table-container, .cell_output .output";
+    /* A box that scrolls must be reachable by key, and have a name. */
+    const named = {
+      ".figure-box": "Figure, scrolls sideways",
+      ".pst-scrollable-table-container": "Table, scrolls sideways",
+    };
+    const boxes = `.math, pre, .cell_output .output, ${Object.keys(named)}`;
     for (const box of article.querySelectorAll(boxes)) {
       if (box.tagName === "SPAN") continue;
-      if (box.scrollWidth > box.clientWidth + 1) box.tabIndex = 0;
+      const name = Object.keys(named).find((selector) => box.matches(selector));
+      const scrolls = box.scrollWidth > box.clientWidth + 1;
+      if (scrolls) box.tabIndex = 0;
       else if (box.tabIndex === 0) box.removeAttribute("tabindex");
+      if (!name) continue;
+      for (const [key, value] of [["role", "group"], ["aria-label", named[name]]]) {
+        scrolls ? box.setAttribute(key, value) : box.removeAttribute(key);
+      }
     }
   }
 

@@ -12,12 +12,14 @@ from docutils.core import publish_doctree
 from myst_parser.docutils_ import Parser
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 
+from tools import citations as citations_tool
 from tools.project import ROOT
 
 sys.path.insert(0, str(ROOT / "book" / "_ext"))
 
 import accessible
 import callouts
+import evidence
 import lean
 import offline
 import reference
@@ -157,20 +159,108 @@ def claim(text: str, seed: int, holds: bool, value: object) -> dict:
 def test_claims_are_counted_and_their_spread_is_shown() -> None:
     runs = [claim("a > b", seed, seed != 2, seed / 8) for seed in range(1, 6)]
     runs += [claim("pair", seed, True, [1.0, seed]) for seed in range(1, 6)]
-    text = "\n".join(reference.claims_text(runs))
+    text = "\n".join(evidence.claims_text(runs))
+    assert "2 claims in 1 chapters; 1 held in every run." in text
     assert "## [one/a](../chapters/one/a.ipynb)" in text
     assert "| a > b | 4 of 5 | 0.125 … 0.625 |" in text
     assert "| pair | 5 of 5 | 1; 1 … 5 |" in text
 
 
+@pytest.mark.parametrize(
+    ("values", "shown"),
+    [
+        ([1 / 3, 2 / 3], "0.333 … 0.667"),
+        ([0.5, 0.50001], "0.500"),
+        ([20832, 15744], "15,744 … 20,832"),
+        ([12345.678], "12,300"),
+        ([1.19e-07, 2e-7], "1.19 × 10⁻⁷ … 2.00 × 10⁻⁷"),
+        ([0.0, -0.25], "−0.250 … 0"),
+        ([{"dot": 0.12345, "cosine": 1}, {"dot": 0.2, "cosine": 1}],
+         "dot: 0.123 … 0.200<br>cosine: 1"),
+        ([{"mean": ["softmax", "sum"]}] * 2, "mean: softmax; sum"),
+        ([[1, 2], [3]], "1 … 3"),
+        (["yes", "no", "yes"], "yes, no"),
+        ([True, True], "True"),
+    ],
+)  # fmt: skip
+def test_measured_values_are_ranges_that_one_can_read(values: list, shown: str) -> None:
+    assert evidence.spread(values) == shown
+
+
+def test_numbers_of_a_clock_are_marked_as_such() -> None:
+    assert (
+        evidence.MACHINE
+        in evidence.row("over 5 times the time", [claim("", 1, True, 1)])[0]
+    )
+    assert (
+        evidence.MACHINE
+        not in evidence.row("learns faster", [claim("", 1, True, 1)])[0]
+    )
+
+
+def test_claims_stand_under_the_title_of_their_chapter() -> None:
+    from tools import project
+
+    for path in project.chapters():
+        assert evidence.title(project.chapter_name(path)) != project.chapter_name(path)
+
+
 def test_bars_do_not_break_a_table() -> None:
-    text = "\n".join(reference.claims_text([claim("|x| < 1", 1, True, "yes")]))
+    text = "\n".join(evidence.claims_text([claim("|x| < 1", 1, True, "yes")]))
     assert "| \\|x\\| < 1 | 1 of 1 | yes |" in text
+
+
+def test_cards_are_listed_by_kind_and_each_once() -> None:
+    from attnkit import catalog
+
+    cards = catalog.cards()
+    text = "\n".join(reference.catalog_text(cards))
+    for card in cards:
+        assert text.count(f"(catalog/{card.key}.md)") == 1
+    kinds = {card.key: reference.kind(card) for card in cards}
+    assert kinds["additive"] == "scores" and kinds["sparsemax"] == "normalizers"
+    assert kinds["mean_pooling"] == "pooling" and kinds["rotary"] == "positions"
+    assert kinds["bahdanau"] == "rnn" and kinds["multi_head"] == "transformer"
+    assert set(kinds.values()) <= set(reference.KINDS)
+    scores = text[text.index("## Scores") : text.index("## Normalizers")]
+    assert scores.index("Additive score") < scores.index("Scaled dot score")
+
+
+@pytest.mark.parametrize(
+    ("expression", "formula"),
+    [
+        ("N*M*d", "$N M d$"),
+        ("N*N*d+M*2", "$N^2 d+M \\cdot 2$"),
+        ("(H*d)**2", "$(H d)^2$"),
+    ],
+)
+def test_costs_are_formulas(expression: str, formula: str) -> None:
+    assert reference.cost(expression) == formula
+
+
+def test_links_to_a_paper_get_the_anchor_of_its_entry() -> None:
+    page = "../../book/bibliography.md"
+    text = f"By [Bahdanau, Cho and\nBengio (2015)]({page}), see the [list]({page})."
+    stamped = citations_tool.stamp(text)
+    assert f"({page}#bahdanau2014neural), see the [list]({page})." in stamped
+    assert citations_tool.stamp(stamped) == stamped
+    assert citations_tool.wrong(text) and not citations_tool.wrong(stamped)
+    assert citations_tool.keys("Cho and others (2014)") == [
+        "cho2014learning",
+        "cho2014properties",
+    ]
+    assert citations_tool.wrong(f"[Luong, 2015]({page}#bahdanau2014neural)")
+    assert citations_tool.wrong(f"[Nobody, 1801]({page})")
 
 
 def test_speed_shows_a_row_per_implementation_and_the_passes_across() -> None:
     spread = {"median": 1.5, "low": 1.4, "high": 1.7}
-    case = {"name": "attend", "size": "8 × 64", "floor": "softmax", "floor_ms": 2.5}
+    case = {
+        "name": "attend",
+        "size": "batch 8 × width 64",
+        "floor": "softmax",
+        "floor_ms": 2.5,
+    }
     forward = case | {"pass": "forward", "ratios": {"ours": spread, "theirs": spread}}
     both = case | {"pass": "both", "floor_ms": 5.0, "ratios": {"ours": spread}}
     machine = dict.fromkeys(("system", "processor", "python", "torch", "threads"), "1")
@@ -180,8 +270,8 @@ def test_speed_shows_a_row_per_implementation_and_the_passes_across() -> None:
         "cases": [forward, both],
     }
     text = "\n".join(reference.speed_text(result))
-    assert "## attend, 8 × 64" in text
-    assert "Floor: softmax (2.5 ms forward, 5 ms both)." in text
+    assert "## attend\n" in text
+    assert "Sizes: batch 8 × width 64. Floor: softmax (2.5 ms forward" in text
     assert "| ours | 1.5 (1.4–1.7) | 1.5 (1.4–1.7) |" in text
     assert "| theirs | 1.5 (1.4–1.7) |  |" in text
 
@@ -231,3 +321,16 @@ def test_unfolding_button_is_named_after_its_page() -> None:
     here = start.replace('"reference', '"current reference').replace("a.html", "#")
     assert named in accessible.mend(here + end)
     assert accessible.mend("<details><summary>Hint</summary>").count("aria-label") == 0
+
+
+def test_figures_stand_in_a_box_and_formulas_without_scripts_are_explained() -> None:
+    figure = '<figure class="attnkit-figure"><img alt="a" width="700" height="3">'
+    page = f'<article class="bd-article">{figure}<figcaption>b</figcaption></figure>'
+    mended = accessible.mend(page)
+    assert '<div class="figure-box" style="--wide: 700px"><img' in mended
+    assert 'height="3"></div><figcaption>' in mended
+    assert "book-noscript" not in mended
+    assert accessible.mend(mended) == mended
+    formula = accessible.mend(f'{page}<span class="math notranslate">')
+    assert formula.count("book-noscript") == 1
+    assert accessible.mend(formula) == formula

@@ -9,7 +9,7 @@ import pytest
 from attnkit.live.static_site import scripts
 from attnkit.live.widget import part
 from tests.book.pages import broken, built, foreign, page
-from tools import project, report
+from tools import citations, project, report
 
 
 def each(folder: Path) -> list[tuple[str, Path]]:
@@ -92,6 +92,28 @@ def test_every_chapter_of_the_list_is_there_and_named_on_the_first_page(
     for chapter in project.chapters():
         path = book_html / chapter.relative_to(project.ROOT).with_suffix(".html")
         assert path in targets
+
+
+def test_every_entry_of_the_bibliography_has_its_key_as_an_anchor(
+    book_html: Path,
+) -> None:
+    found = page(book_html / "book" / "bibliography.html").ids
+    assert not set(citations.entries()) - found
+
+
+def test_speed_names_the_axes_of_its_sizes(book_html: Path) -> None:
+    text = (book_html / "book" / "speed.html").read_text(encoding="utf-8")
+    sizes = re.findall(r"Sizes: ([^.]*)\.", text)
+    assert sizes
+    for axis in [axis for size in sizes for axis in size.split(" × ")]:
+        assert re.fullmatch(r"[a-z]+ \d+", axis)
+
+
+def test_tables_that_are_made_can_be_styled(book_html: Path) -> None:
+    for name in ("claims", "catalog"):
+        text = (book_html / "book" / f"{name}.html").read_text(encoding="utf-8")
+        tables = re.findall(r'<table class="([^"]*)"', text)
+        assert tables and all(name in classes.split() for classes in tables)
 
 
 def test_first_page_shows_a_widget(book_html: Path) -> None:
