@@ -228,6 +228,47 @@ def test_a_link_opens_the_state_it_was_copied_from(tab: Tab, tmp_path: Path) -> 
     assert [readout["value"] for readout in tab.readouts()] == [1, 2]
 
 
+PASTE = "link => { location.href = link }"
+
+
+def test_a_link_pasted_into_the_same_page_takes_its_state(
+    tab: Tab, tmp_path: Path
+) -> None:
+    write_page(tmp_path, [view(dial(1)), view(dial(2, slug="second"))])
+    page = tab.open(f"{tmp_path.as_uri()}/index.html", 2)
+    page.evaluate("globalThis.samePage = true")
+    slider = page.get_by_role("slider").nth(1)
+    slider.press("End")
+    page.wait_for_function("location.hash.startsWith('#widget.second.')")
+    link = page.url
+    slider.press("Home")
+    page.wait_for_function(f"location.href !== {json.dumps(link)}")
+    page.evaluate(PASTE, link)
+    page.wait_for_function(
+        "document.querySelectorAll('[data-readout*=\"100\"]').length"
+    )
+    assert [readout["value"] for readout in tab.readouts()] == [1, 10]
+    assert slider.input_value() == "10"
+    assert page.evaluate("samePage"), "nothing is loaded anew"
+    page.get_by_role("button", name="Undo").nth(1).click()
+    assert [readout["value"] for readout in tab.readouts()] == [1, 0]
+    page.evaluate(PASTE, "#widget.second.AAAA")
+    page.get_by_text("cannot be read; nothing has changed").wait_for()
+    assert [readout["value"] for readout in tab.readouts()] == [1, 0]
+    page.evaluate(PASTE, link)
+    page.get_by_text("nothing has changed").wait_for(state="hidden")
+    assert not tab.errors
+
+
+def test_a_link_wakes_a_widget_that_is_far_away(tab: Tab, tmp_path: Path) -> None:
+    far = '<div style="height: 9000px"></div>'
+    write_page(tmp_path, [view(dial(1)), far, view(dial(2, slug="second"))])
+    page = tab.open(f"{tmp_path.as_uri()}/index.html", 1)
+    page.evaluate(PASTE, "#widget.second.eyJ2YWx1ZSI6OX0")
+    page.wait_for_function("document.querySelectorAll('[data-live]').length == 2")
+    assert tab.readouts()[1] == {"value": 9, "square": 81}
+
+
 @pytest.mark.parametrize("fragment", ["AAAA", "%%%", "eyJ2YWx1ZSI6InRlbiJ9", "W10"])
 def test_a_damaged_link_shows_the_first_state_and_says_so(
     tab: Tab, tmp_path: Path, fragment: str

@@ -70,6 +70,7 @@ class Shell {
     this.listenToKeys();
     this.takeState(model.get("state"));
     const asked = this.restore();
+    this.followAddress();
     this.reserve();
     if (asked) this.mount();
     else this.closers.push(whenNear(frame.host, () => this.mount()));
@@ -208,7 +209,7 @@ class Shell {
   }
 
   /** Take the state that the address holds for this widget, if any. */
-  restore() {
+  restore(otherwise = "here is its first state") {
     if (!this.model.isStatic) return false;
     try {
       const state = fragment.read(location.hash, this.slug);
@@ -217,9 +218,21 @@ class Shell {
       this.frame.host.scrollIntoView?.({ block: "center" });
       return true;
     } catch {
-      this.say("The address holds a state of this widget that cannot be read; here is its first state.");
+      this.say(`The address holds a state of this widget that cannot be read; ${otherwise}.`);
       return false;
     }
+  }
+
+  /** A link pasted into the bar of the same page loads nothing: its state is taken here. */
+  followAddress() {
+    const follow = () => {
+      if (!this.restore("nothing has changed")) return;
+      this.say("");
+      if (this.view) this.redraw();
+      else this.remount();
+    };
+    addEventListener("hashchange", follow);
+    this.closers.push(() => removeEventListener("hashchange", follow));
   }
 
   // ---- what the widget reports ---------------------------------------------------
