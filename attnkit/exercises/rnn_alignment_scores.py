@@ -15,10 +15,10 @@ def additive_scores(query: Tensor, key: Tensor, W: Tensor, U: Tensor, v: Tensor)
     """Bahdanau's score of every key for every query.
 
     Args:
-        query: decoder states (N, D).
-        key: encoder states (M, E).
-        W: (A, D).
-        U: (A, E).
+        query: decoder states (N, Dq).
+        key: encoder states (M, Dk).
+        W: (A, Dq), a row for each of A hidden units.
+        U: (A, Dk).
         v: (A,).
 
     Returns:
@@ -95,13 +95,13 @@ ADDITIVE = Exercise(
         ),
         (
             lambda q, k, W, U, v: q @ W,
-            "`query @ W` cannot be: W is (A, D), one row per hidden unit, and the "
-            "queries are (N, D). Turn W round: `W.T`.",
+            "`query @ W` cannot be: W is (A, Dq), one row per hidden unit, and the "
+            "queries are (N, Dq). Turn W round: `W.T`.",
         ),
         (
             lambda q, k, W, U, v: k @ U,
-            "`key @ U` cannot be: U is (A, E), one row per hidden unit, and the keys "
-            "are (M, E). Turn U round: `U.T`.",
+            "`key @ U` cannot be: U is (A, Dk), one row per hidden unit, and the "
+            "keys are (M, Dk). Turn U round: `U.T`.",
         ),
         (
             lambda q, k, W, U, v: q @ W.T + k @ U.T,
@@ -236,11 +236,11 @@ def split_concat(weight: Tensor, query_dim: int) -> tuple[Tensor, Tensor]:
     """Turn Luong's concat score into Bahdanau's additive one.
 
     Args:
-        weight: the one matrix of v · tanh(weight [query; key]), (A, D + E).
-        query_dim: D.
+        weight: the one matrix of v · tanh(weight [query; key]), (A, Dq + Dk).
+        query_dim: Dq.
 
     Returns:
-        W (A, D) and U (A, E) with W q + U k = weight [q; k] for all q and k.
+        W (A, Dq) and U (A, Dk) with W q + U k = weight [q; k] for all q and k.
     """
     return weight[:, :query_dim], weight[:, query_dim:]
 
@@ -284,7 +284,7 @@ SPLIT = Exercise(
         ),
         (
             lambda w, d: (w[:, :d].T, w[:, d:].T),
-            "Right parts, turned on their side: W is (A, D), as nn.Linear keeps it.",
+            "Right parts, turned on their side: W is (A, Dq), as nn.Linear keeps it.",
         ),
         (
             lambda w, d: (w[:, : d - 1], w[:, d:]),
