@@ -177,6 +177,8 @@ class Alignment(LiveWidget):
         weights: (T, S), each from 0 to 1.
         truth: per target word the true source positions; empty where there is none.
         step: the output that is selected first.
+        units: numbers of units, where the rows are units of a gated state and no steps
+            of an output: the widget then speaks of what the gates left in each.
         lang: language of the source, e.g. "zh", for screen readers and fonts.
         caption, alt, slug: see `LiveWidget`.
 
@@ -197,6 +199,7 @@ class Alignment(LiveWidget):
         truth: Sequence[Sequence[int]] | None = None,
         *,
         step: int = 0,
+        units: Sequence[int] | None = None,
         lang: str = "",
         caption: str = "",
         alt: str | None = None,
@@ -211,6 +214,10 @@ class Alignment(LiveWidget):
         places = _check_truth(truth, len(target), len(source))
         data = {"source": source, "target": target, "weights": matrix}
         data |= {"truth": places, "lang": lang}
+        if units is not None:
+            data["units"] = [as_whole("units", unit, 0) for unit in units]
+            if len(data["units"]) != len(target):
+                raise ValueError(f"units: expected {len(target)}, got {len(units)}")
         traits.setdefault("kind", "alignment")
         super().__init__(data, {"step": step}, caption=caption, **traits)
         self.alt = alt or self._say()
@@ -222,10 +229,12 @@ class Alignment(LiveWidget):
     def _say(self) -> str:
         source, target = self.data["source"], self.data["target"]
         peaks = [max(range(len(source)), key=row.__getitem__) for row in self.weights]
+        gated = "units" in self.data
+        kind, verb = ("Gate", "holds most of") if gated else ("Attention", "reads")
         reads = ", ".join(
-            f"{t} reads {source[p]}" for t, p in zip(target, peaks, strict=True)
+            f"{t} {verb} {source[p]}" for t, p in zip(target, peaks, strict=True)
         )
-        return f"Attention weights from {' '.join(source)}: {reads}."
+        return f"{kind} weights from {' '.join(source)}: {reads}."
 
     @property
     def weights(self) -> list[list[float]]:
@@ -238,6 +247,8 @@ class Alignment(LiveWidget):
 
         plot.use_style()
         data = self.data
+        if "units" in data:
+            return plot.heatmap(data["weights"], data["target"], data["source"]).figure
         ax = plot.alignment(
             data["source"], data["target"], data["weights"], data["truth"] or None
         )

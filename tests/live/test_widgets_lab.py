@@ -102,6 +102,27 @@ def test_alignment_by_mouse_and_its_table(bench: Bench) -> None:
     assert all(float(row[-1]) == 1 for row in rows)
 
 
+def test_rows_may_be_units_of_a_gated_state(bench: Bench) -> None:
+    """Units are no steps: the words speak of what the gates left, by position."""
+    widget = Alignment(
+        ["六", "、", "六"],
+        ["unit 4", "unit 9"],
+        [[0.1, 0.2, 0.9], [0.5, 0, 0.25]],
+        units=[4, 9],
+    )
+    assert widget.alt == "Gate weights from 六 、 六: unit 4 holds most of 六, " + (
+        "unit 9 holds most of 六."
+    )
+    page = bench.show(widget)
+    page.get_by_label("Unit", exact=True).first.focus()
+    page.get_by_role("slider", name="Unit").fill("1")
+    words = page.locator(".at-equation").inner_text()
+    assert "unit 9" in words and "Output" not in page.locator(".at").inner_text()
+    assert "0.50 g1 (六) + 0.25 g3 (六) + 0.00 g2 (、)" in words.replace("\n", "")
+    with pytest.raises(ValueError, match="units: expected 2, got 1"):
+        Alignment(["a"], ["x", "y"], [[1], [1]], units=[3])
+
+
 def test_large_matrices_are_one_canvas(bench: Bench) -> None:
     weights = torch.softmax(torch.randn(40, 40) * 2, -1)
     words = [f"w{i}" for i in range(40)]

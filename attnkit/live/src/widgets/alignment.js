@@ -18,21 +18,34 @@ export const keys = [
 
 export { forward };
 
+/** Where rows are units of a gated state: what the gates left, and the unit as a sum. */
+function unitLines(source, units, weights, row, place) {
+  const top = [...weights[row].keys()].sort((a, b) => weights[row][b] - weights[row][a]).slice(0, 3);
+  const rest = weights[row].reduce((sum, x) => sum + x, 0) - top.reduce((sum, i) => sum + weights[row][i], 0);
+  const term = (i) => ({ text: `${num(weights[row][i])} *g*_${i + 1}_ (${source[i]})`, pick: { source: i, output: row }, kind: "value" });
+  return [
+    { name: `unit ${units[row]}`, parts: [`of what was written at ${source[place]}, position ${place + 1}, there is left *a*_${place + 1}_ = `, { text: num(weights[row][place], 3), pick: { source: place, output: row }, kind: "weight" }] },
+    { name: "state", parts: [`*h*_${source.length}_ = `, ...top.flatMap((i, n) => [n ? " + " : "", term(i)]),
+      ...(source.length > 3 ? [` + … (${num(Math.max(0, rest))} on the others)`] : [])] },
+  ];
+}
+
 export function mount({ root, data, state, update, report }) {
   let now = state;
-  const { source, target, weights, truth } = data;
+  const { source, target, weights, truth, units } = data;
+  const rows = units ? { output: "Unit", matrix: "What the gates left of each position, one row per unit" } : { output: "Output", matrix: "Attention weights, one row per output" };
   const selection = createSelection({ output: state.step, source: argmax(weights[state.step]) });
-  const board = alignmentBoard({ selection, names: { source: "Source", output: "Output", matrix: "Attention weights, one row per output" }, lang: data.lang });
-  const scrub = scrubber({ label: "Output step", axis: "output", selection, say: (i) => `${i + 1}, ${target[i]}`, follow: board.follow });
-  const terms = equation({ label: "One step in numbers", selection });
+  const board = alignmentBoard({ selection, names: { source: "Source", ...rows }, lang: data.lang });
+  const scrub = scrubber({ label: units ? "Unit" : "Output step", axis: "output", selection, say: (i) => (units ? target[i] : `${i + 1}, ${target[i]}`), follow: board.follow });
+  const terms = equation({ label: units ? "One unit in numbers" : "One step in numbers", selection });
   const facts = forward({ weights, truth });
   const legend = truth ? h("p", { class: "at-small" }, h("span", { class: "at-truth-key", "aria-hidden": "true" }), ` true source position; the largest weight points at it in ${Math.round(100 * facts.pointing)} % of the outputs that have one.`) : null;
   root.append(h("div", { class: "at at-align" }, board.strips, scrub.el, board.matrix, legend, terms.el));
 
   function draw(speak = true) {
     const { output: step, source: place } = selection.value;
-    terms.update(contextLines(source, target, weights, step, place));
-    report({ ...facts, step, source: place, weights }, speak ? `${target[step]} reads ${source[place]} with weight ${num(weights[step][place])}.` : undefined);
+    terms.update(units ? unitLines(source, units, weights, step, place) : contextLines(source, target, weights, step, place));
+    report({ ...facts, step, source: place, weights }, speak ? `${target[step]} ${units ? "holds" : "reads"} ${source[place]} with weight ${num(weights[step][place])}.` : undefined);
   }
   board.update({ source, output: target, weights, truth });
   scrub.update(target.length);
