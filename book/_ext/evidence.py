@@ -53,8 +53,10 @@ def spread(values: list) -> str:
     if all(isinstance(v, list) for v in values):
         return spread([number for v in values for number in v])
     if all(isinstance(v, int | float) for v in values):
-        low, high = figure(min(values)), figure(max(values))
-        return low if low == high else f"{low} … {high}"
+        low, high = min(values), max(values)
+        same = f"{low:.2e}" == f"{high:.2e}" and isinstance(low, float)
+        alike = figure(low) == figure(high) or same
+        return figure(low) if alike else f"{figure(low)} … {figure(high)}"
     return ", ".join(dict.fromkeys(map(figure, values)))
 
 

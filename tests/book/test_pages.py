@@ -213,3 +213,68 @@ def test_on_paper_the_static_picture_stands_for_the_widget(home: str, visit) -> 
     seen.tab.emulate_media(media="print")
     assert seen.tab.locator(".attnkit-still").first.is_visible()
     assert not seen.tab.locator(".attnkit-view").first.is_visible()
+
+
+def chapter_pages() -> list[str]:
+    return [name for name in names() if name.startswith("chapters/")]
+
+
+@pytest.mark.parametrize("page", chapter_pages())
+def test_a_figure_on_a_phone_keeps_its_width_and_scrolls_in_its_box(
+    home: str, visit, page: str
+) -> None:
+    tab = visit(home, page, 390).tab
+    boxes = [box for box in tab.locator(".figure-box").all() if box.is_visible()]
+    assert boxes
+    for box in boxes:
+        drawn = float(box.locator("img").get_attribute("width"))
+        shown = box.locator("img").bounding_box()["width"]
+        assert shown >= min(drawn, 540)
+        scrolls = box.evaluate("box => box.scrollWidth > box.clientWidth + 1")
+        assert (box.get_attribute("aria-label") is not None) == scrolls
+    wide = next(box for box in boxes if box.get_attribute("tabindex") == "0")
+    wide.focus()
+    tab.keyboard.press("ArrowRight")
+    tab.wait_for_function("document.activeElement.scrollLeft > 0")
+    assert tab.evaluate(SIDEWAYS) <= 0
+
+
+def test_a_wide_screen_shows_figures_as_they_were_drawn(home: str, visit) -> None:
+    tab = visit(home, chapter_pages()[0]).tab
+    box = tab.locator(".figure-box:visible").first
+    widths = box.bounding_box()["width"], box.locator("img").bounding_box()["width"]
+    assert widths[1] == min(700, widths[0])
+    assert box.get_attribute("tabindex") is None
+
+
+def test_on_a_phone_the_numbers_of_a_claim_stand_below_it(home: str, visit) -> None:
+    tab = visit(home, "book/claims.html", 390).tab
+    row = tab.locator("table.claims tbody tr").first.locator("td")
+    claim, held, values = (row.nth(i).bounding_box() for i in range(3))
+    assert claim["width"] > 200 and held["y"] == claim["y"]
+    assert values["y"] >= claim["y"] + claim["height"] - 1
+    assert values["width"] > 300
+
+
+def test_a_citation_leads_to_its_entry(home: str, visit) -> None:
+    tab = visit(home, "book/bibliography.html#vaswani2017attention").tab
+    entry = tab.locator(".citation:has(:target)")
+    assert "Attention is all you need" in entry.inner_text()
+    tab.wait_for_function(
+        """() => {
+          const { top } = document.querySelector(":target").getBoundingClientRect();
+          return 0 <= top && top < innerHeight;
+        }"""
+    )
+
+
+def test_without_scripts_a_page_with_formulas_says_what_they_are(
+    chromium, home: str
+) -> None:
+    context = chromium.new_context(java_script_enabled=False)
+    tab = context.new_page()
+    tab.goto(f"{home}/book/notation.html")
+    assert tab.locator(".book-noscript").is_visible()
+    tab.goto(f"{home}/book/changelog.html")
+    assert tab.locator(".book-noscript").count() == 0
+    context.close()
