@@ -100,3 +100,10 @@ def test_the_package_asks_for_no_more_than_colab_has() -> None:
         need = Requirement(text)
         assert need.name in colab, f"Colab does not bring {need.name}"
         assert colab[need.name] in need.specifier, f"{need} would replace Colab's"
+
+
+def test_no_paper_stands_twice_in_the_bibliography() -> None:
+    text = (ROOT / "book" / "references.bib").read_text(encoding="utf-8")
+    keys = re.findall(r"^@\w+\{([^,\s]+)", text, re.MULTILINE)
+    assert sorted({key for key in keys if keys.count(key) > 1}) == []
+    assert all(re.fullmatch(r"[a-z]+(18|19|20)\d\d[a-z0-9]+", key) for key in keys)
