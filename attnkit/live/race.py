@@ -11,7 +11,8 @@ from typing import Any, ClassVar
 
 from torch import Tensor, nn
 
-from attnkit.data import EOS
+from attnkit.data import EOS, parse
+from attnkit.live.characters import characters, narrow
 from attnkit.live.checks import as_matrix, as_number, as_whole
 from attnkit.live.decode import decode
 from attnkit.live.pack import kept
@@ -30,6 +31,8 @@ class BottleneckRace(LiveWidget):
         accuracy: name -> (runs, lengths), share of symbols right, from 0 to 1.
         examples: a `PairSet` with known answers, at least one source of each length.
         length: of the first source; one of `lengths`.
+        grammar: `attnkit.data.GRAMMAR`, where the sources are of that language: the
+            page then knows the right answer of a text that the reader types.
         trained: shortest and longest source in training.
         max_source: most characters of a source; the longest length if None.
         max_steps: most output symbols, the end included.
@@ -46,13 +49,13 @@ class BottleneckRace(LiveWidget):
     """
 
     template: ClassVar[str] = (
-        "# models, accuracy, pairs and known stand for those of this chapter\n"
+        "# models, accuracy, pairs, known, GRAMMAR: as in this chapter\n"
         "from attnkit.live import BottleneckRace\n\nwidget = {made}\n"
         'widget.state = {state}\nprint(widget.forward()["outputs"])\nwidget'
     )
     spoken: ClassVar[dict[str, str]] = {
         "models": "models", "vocabularies": "pairs.vocabularies", "examples": "known",
-        "accuracy": "accuracy", "entries": "",
+        "accuracy": "accuracy", "grammar": "GRAMMAR", "entries": "",
     }  # fmt: skip
     CAPTION: ClassVar[str] = (
         "The same source, written by two decoders. One sees a single vector, whatever "
@@ -73,6 +76,7 @@ class BottleneckRace(LiveWidget):
         *,
         length: int,
         trained: tuple[int, int],
+        grammar: Mapping[str, Any] | None = None,
         max_source: int | None = None,
         max_steps: int = 32,
         tolerance: float = 2,
@@ -97,6 +101,7 @@ class BottleneckRace(LiveWidget):
             "lengths": lengths,
             "accuracy": [_runs(name, accuracy, len(lengths)) for name in models],
             "examples": _known(examples, lengths),
+            "grammar": grammar,
             "trained": [as_whole("trained", n, 1) for n in trained],
             "max_source": most,
             "max_steps": as_whole("max_steps", max_steps, 1),
@@ -146,8 +151,7 @@ class BottleneckRace(LiveWidget):
         symbols = self._read()
         runs = self._race(symbols)
         second = self.vocabularies[1]
-        answer = {x["source"]: x["target"] for x in self.data["examples"]}
-        target = answer.get("".join(symbols))
+        target = self._answer("".join(symbols))
         found: dict[str, Any] = {"source": symbols}
         for part in ("tokens", "logits", "weights"):
             found[part] = {name: run[part] for name, run in runs.items()}
@@ -168,7 +172,15 @@ class BottleneckRace(LiveWidget):
         return list(self._race(text).values())
 
     def _read(self) -> list[str]:
-        return list("".join(self.state["text"].split()))[: self.data["max_source"]]
+        return characters(narrow(self.state["text"]))[: self.data["max_source"]]
+
+    def _answer(self, source: str) -> Sequence[str] | None:
+        """The right answer: an example's, or read off the text."""
+        answers = {x["source"]: x["target"] for x in self.data["examples"]}
+        if source in answers or not self.data["grammar"]:
+            return answers.get(source)
+        item = parse(source)
+        return item and item.target
 
     def _race(self, symbols: Sequence[str]) -> dict[str, dict[str, Tensor]]:
         ids = self.vocabularies[0].encode(list(symbols), warn=False)
@@ -184,7 +196,9 @@ class BottleneckRace(LiveWidget):
         said = [f"{name} writes {' '.join(w)}" for name, w in out["outputs"].items()]
         wrong = [f"{n} of its symbols are wrong" for n in out["errors"].values()]
         told = [f"{a}; {b}" for a, b in zip(said, wrong, strict=True)]
-        return f"The source {''.join(out['source'])}. " + ". ".join(told) + "."
+        return (
+            f"At first: the source {''.join(out['source'])}. " + ". ".join(told) + "."
+        )
 
     def draw(self) -> Any:
         """Accuracy against length with a band over the runs, at the first length."""
@@ -221,12 +235,13 @@ def _runs(name: str, accuracy: Mapping[str, Any], size: int) -> list[list[float]
 
 
 def _known(pairs: Any, lengths: Sequence[int], most: int = 4) -> list[dict[str, Any]]:
-    """A few sources of each length with their answer."""
+    """A few different sources of each length with their answer."""
     by_length: dict[int, list[dict[str, Any]]] = {n: [] for n in lengths}
     rows = zip(pairs.source, pairs.target, pairs.alignment, strict=True)
     for source, target, truth in rows:
         kept = by_length.get(len(source), [])
-        if len(kept) < most:
+        new = all(item["source"] != "".join(source) for item in kept)
+        if new and len(kept) < most:
             places = [list(one) for one in truth]
             kept.append(
                 {"source": "".join(source), "target": list(target), "alignment": places}

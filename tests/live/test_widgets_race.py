@@ -9,7 +9,7 @@ import pytest
 import torch
 from widget_bench import Bench, assert_near, in_node
 
-from attnkit.data import EOS, UNK, PairSet, mixed, vocabularies
+from attnkit.data import EOS, GRAMMAR, UNK, PairSet, mixed, parse, vocabularies
 from attnkit.live import BottleneckRace
 from attnkit.live.pack import pack
 from attnkit.rnn import Seq2Seq, greedy_decode
@@ -163,6 +163,39 @@ def test_another_text_of_this_length_by_mouse(bench: Bench) -> None:
         page.get_by_role("button", name="Another of this length").click()
         seen.append(page.get_by_role("textbox").first.input_value())
     assert seen == [known().source[4], known().source[5], known().source[4]]
+    count = page.get_by_role("button", name="Another of this length")
+    assert count.inner_text() == "Another of this length (1 of 2)"
+
+
+def test_a_length_with_one_text_has_no_other(bench: Bench) -> None:
+    """Of two characters there may be few texts; the same one twice is one."""
+    twice = known()[[0, 0, *range(2, 8)]]
+    widget = race(examples=twice)
+    assert [x["source"] for x in widget.data["examples"]].count(twice.source[0]) == 1
+    page = bench.show(widget)
+    page.get_by_role("slider", name="Length of the source").focus()
+    bench.press("Home")
+    assert page.get_by_role("button", name="Another of this length").is_disabled()
+
+
+def test_an_own_text_of_the_language_has_its_answer(bench: Bench) -> None:
+    widget = race(grammar=GRAMMAR)
+    page = bench.show(widget)
+    slider = page.locator(".at-slider")
+    for text, stop in (("三月五日", 4), ("１９５０年12月", 8), ("七", 2)):
+        type_in(bench, text)
+        read = same_as_python(bench, widget, text=text)
+        assert len(read["errors"]) == 2
+        assert read["length"] == stop, "the nearest length that was measured"
+        assert slider.locator(".at-num").inner_text() == str(len(text))
+        assert read["origin"] == list(parse(widget_text(text)).alignment[read["step"]])
+    type_in(bench, "七日")
+    assert same_as_python(bench, widget, text="七日")["errors"] == []
+    assert "it is for dates" in page.locator(".at-notice").inner_text()
+
+
+def widget_text(text: str) -> str:
+    return text.translate({0xFF10 + digit: str(digit) for digit in range(10)})
 
 
 @pytest.mark.parametrize(
@@ -224,6 +257,12 @@ def test_goals_are_reached_by_playing(bench: Bench) -> None:
     page = bench.show(race())
     read = bench.read()
     assert read["goals"][1] == (read["errors"][1] > 0)
+    slider = page.get_by_role("slider", name="Length of the source")
+    slider.focus()
+    for key in ("Home", "End", "Home", "ArrowRight", "ArrowRight"):
+        bench.press(key)
+    read = bench.read()
+    assert not read["goals"][2], "an error that a new text brings is not the reader's"
     last = len(read["source"]) - 3
     lane = page.locator(".at-out .at-view").nth(1)
     for t, places in enumerate(known().alignment[4]):

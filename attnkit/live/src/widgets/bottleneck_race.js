@@ -2,6 +2,8 @@
 // attends, write the same source in the page; their accuracy by length, over several runs.
 
 import { load } from "../graph.js";
+import { characters, narrow } from "../core/characters.js";
+import { parse } from "../core/chinese.js";
 import { h, text } from "../core/dom.js";
 import { num, percent } from "../core/format.js";
 import { argmax } from "../core/maths.js";
@@ -19,6 +21,7 @@ export const keys = [
   ["Enter, Esc", "hold the selection, let it go"],
 ];
 
+const MOVES = ["ArrowLeft", "ArrowRight", "ArrowUp", "ArrowDown", "Home", "End", "Enter", " "];
 const STYLE = `
 .at-w4 .at-band { opacity: .22; }
 .at-w4 .at-reveal { max-width: 600px; }
@@ -30,7 +33,9 @@ const STYLE = `
 .at-w4 .at-lanes { display: grid; gap: 8px; padding: 2px; }
 .at-w4 .at-tall .at-chip { min-height: 6.4em; font-size: 13px; }
 .at-w4 .at-tall .at-long { writing-mode: vertical-rl; }
-@container (max-width: 620px) { .at-w4 .at-lanes .at-chip { font-size: 11px; padding: 2px 0; border-width: 1px; } .at-w4 .at-out .at-chip { min-height: 6.4em; } .at-w4 .at-out .at-long { writing-mode: vertical-rl; } }
+.at-w4 .at-tall .at-long { grid-auto-flow: column; }
+.at-w4 .at-tall .at-long::after { writing-mode: horizontal-tb; }
+@container (max-width: 620px) { .at-w4 .at-out .at-long { grid-auto-flow: column; } .at-w4 .at-out .at-long::after { writing-mode: horizontal-tb; } .at-w4 .at-lanes .at-chip { font-size: 11px; padding: 2px 0; border-width: 1px; } .at-w4 .at-out .at-chip { min-height: 6.4em; } .at-w4 .at-out .at-long { writing-mode: vertical-rl; } }
 @media (forced-colors: active) { .at-w4 .at-chip[data-note~="wrong"], .at-w4 .at-chip[data-note~="origin"] { border-color: Highlight; } }
 `;
 
@@ -52,11 +57,12 @@ export function firstBelow(lengths, values, limit = 0.5) {
 
 /** Symbols of a text, at most `most`, their numbers, and which of them are unknown. */
 export function read(words, data) {
-  const symbols = [...words.replace(/\s/g, "")];
+  const typed = narrow(words);
+  const symbols = characters(typed);
   const index = new Map(data.source_symbols.map((symbol, i) => [symbol, i]));
   const kept = symbols.slice(0, data.max_source);
   const ids = kept.map((symbol) => (index.get(symbol) > data.unk ? index.get(symbol) : data.unk));
-  return { symbols: kept, ids, unknown: ids.map((id) => id === data.unk), cut: symbols.length - kept.length };
+  return { symbols: kept, ids, unknown: ids.map((id) => id === data.unk), cut: symbols.length - kept.length, narrowed: typed !== words };
 }
 
 /** Which positions of the reference are written wrongly; a missing symbol is wrong. */
@@ -72,12 +78,15 @@ export function mount({ root, data, state, update, report, kernel }) {
   const selection = createSelection({ length: place(state.length), output: state.step, source: null, series: 1 });
   const change = (patch) => { now = { ...now, ...patch }; update(patch); refresh(); };
   const pool = (length) => data.examples.filter((item) => [...item.source].length === length);
-  const example = () => data.examples.find((item) => item.source === now.text.replace(/\s/g, ""));
-  const symbol = (id) => (id === undefined ? "" : id === data.eos ? "⟨end⟩" : data.target_symbols[id]);
+  /** Translation and true places of what is read: an example's, or read off the text. */
+  const known = (source) => data.examples.find((item) => item.source === source) ?? (data.grammar ? parse(source, data.grammar) : null);
+  const nearest = (size) => data.lengths.reduce((a, b) => (Math.abs(b - size) < Math.abs(a - size) ? b : a));
+  const symbol = (id) => (id === undefined ? "" : id === data.eos ? "⟨eos⟩" : data.target_symbols[id]);
+  let byReader = false; // whether the selected step was chosen, and not set by a new text
 
   const field = h("input", { class: "at-input at-wide", type: "text", autocomplete: "off", spellcheck: "false", lang: data.lang, "aria-label": data.prompt, value: state.text });
-  field.addEventListener("input", (event) => { if (!event.isComposing) change({ text: field.value, step: 0 }); });
-  field.addEventListener("compositionend", () => change({ text: field.value, step: 0 }));
+  field.addEventListener("input", (event) => { if (!event.isComposing) typed(field.value); });
+  field.addEventListener("compositionend", () => typed(field.value));
   const next = h("button", { type: "button", class: "at-button", onclick: () => go(now.length, now.turn + 1) }, "Another of this length");
   const length = slider({ label: "Length of the source, in characters", stops: data.lengths, digits: 0, oninput: (value) => go(value) });
   const notice = h("p", { class: "at-notice", role: "status" });
@@ -86,8 +95,8 @@ export function mount({ root, data, state, update, report, kernel }) {
   const truth = lane("Right answer");
   const lanes = data.names.map((name) => lane(`${name[0].toUpperCase()}${name.slice(1)} writes`));
   const weights = h("div", { class: "at-label" }, "Source");
-  const known = h("div", {}, truth.head, truth.el);
-  const out = h("div", { class: "at-lanes at-out" }, known, ...lanes.map((one) => h("div", {}, one.head, one.el)));
+  const answer = h("div", {}, truth.head, truth.el);
+  const out = h("div", { class: "at-lanes at-out" }, answer, ...lanes.map((one) => h("div", {}, one.head, one.el)));
   const low = data.trained[0];
   const chart = curve({ label: `Share of symbols right, by length: mean of ${data.accuracy[0].length} runs, band from worst to best`,
     xLabel: `characters in the source (trained: ${low} to ${data.trained[1]})`, yLabel: "", xAxis: "length", seriesAxis: "series", names: data.names, top: 1, selection, ticks: 5 });
@@ -99,9 +108,24 @@ export function mount({ root, data, state, update, report, kernel }) {
   const todo = goals(tasks(data));
   const live = h("div", { class: "at-live" }, h("div", { class: "at-lanes" }, h("div", {}, weights, source.el)), out);
   root.append(h("style", {}, STYLE), h("div", { class: "at at-w4" },
-    h("div", { class: "at-controls at-ask" }, field, next), palette(data, (one) => change({ text: now.text + one, step: 0 })),
+    h("div", { class: "at-controls at-ask" }, field, next), palette(data, (one) => typed(now.text + one)),
     h("div", { class: "at-controls" }, length.el), notice, live, gate.el, todo.el));
   chart.update({ x: data.lengths, series: spread });
+  out.addEventListener("keydown", (event) => { byReader ||= MOVES.includes(event.key); }, true); // before a strip moves
+  out.addEventListener("click", (event) => {
+    if (!event.target.closest(".at-chip")) return;
+    byReader = true;
+    choose(false); // also where this step was selected already
+  });
+
+  /** An own text: the slider goes to the measured length that is nearest. */
+  function typed(words) {
+    const count = read(words, data).ids.length;
+    const size = count ? nearest(count) : now.length;
+    now = { ...now, length: size };
+    selection.pick({ length: place(size) });
+    change({ text: words, length: size, step: -1 });
+  }
 
   /** A known text of this length; the turn counts through them. */
   function go(value, turn = 0) {
@@ -112,8 +136,14 @@ export function mount({ root, data, state, update, report, kernel }) {
   }
 
   function refresh() {
-    length.set(now.length);
+    byReader = false;
     const input = read(now.text, data);
+    const found = pool(now.length);
+    const at = found.findIndex((item) => item.source === input.symbols.join(""));
+    length.set(now.length);
+    text(length.el.querySelector(".at-num"), `${input.ids.length || now.length}`);
+    text(next, at < 0 ? "A known text of this length" : `Another of this length (${at + 1} of ${found.length})`);
+    next.disabled = found.length < 2 && at >= 0;
     if (!input.ids.length) { blank("Type something: both models read it at once."); return; }
     if (racers) show(input, racers.map((model) => greedy(model, input.ids, data)));
     else viaKernel(input);
@@ -132,7 +162,7 @@ export function mount({ root, data, state, update, report, kernel }) {
   }
 
   function show(input, results) {
-    const item = example();
+    const item = known(input.symbols.join(""));
     const target = item ? [...item.target.map((word) => data.target_symbols.indexOf(word)), data.eos] : null;
     const wrong = target ? results.map((result) => errors(result.tokens, target)) : null;
     shown = { input, results, item, target, wrong };
@@ -140,17 +170,18 @@ export function mount({ root, data, state, update, report, kernel }) {
     const unknown = input.symbols.filter((_, i) => input.unknown[i]);
     text(notice, [unknown.length ? `Not in the vocabulary, read as unknown: ${[...new Set(unknown)].join(" ")}.` : "",
       input.cut ? `Only the first ${data.max_source} characters are read; ${input.cut} left out.` : "",
-      item ? "" : "The right answer of your own text is not known here; dashed frames show where the two differ.",
+      input.narrowed ? "Full-width digits are read as 0 to 9." : "",
+      item ? "" : `The right answer of this text is not known here${data.grammar ? " (it is for dates, numbers, phrases, and lists of them)" : ""}; dashed frames show where the two differ.`,
       racers ? "" : `${data.reason} Computed by Python.`].filter(Boolean).join(" "));
     if (field.value !== now.text) field.value = now.text;
     const count = Math.max(...results.map((result) => result.tokens.length), target?.length ?? 0);
     const fill = (ids) => Array.from({ length: count }, (_, t) => symbol(ids[t]));
-    known.hidden = !target;
+    answer.hidden = !target;
     if (target) truth.update({ tokens: fill(target) });
     out.classList.toggle("at-tall", count > 9);
     results.forEach(({ tokens }, m) => {
       const other = results[1 - m].tokens;
-      const notes = fill(tokens).map((_, t) => (target ? (t < target.length ? wrong[m][t] : tokens[t] !== undefined) ? "wrong" : "" : tokens[t] !== other[t] ? "differs" : ""));
+      const notes = fill(tokens).map((_, t) => (target ? (t < target.length ? wrong[m][t] : tokens[t] !== undefined) ? (tokens[t] === undefined ? "missing wrong" : "wrong") : "" : tokens[t] !== other[t] ? "differs" : ""));
       lanes[m].update({ tokens: fill(tokens), notes });
       text(lanes[m].head, wrong ? `${lanes[m].label} (${wrong[m].filter((x) => !x).length} of ${target.length} right)` : lanes[m].label);
     });
@@ -175,7 +206,7 @@ export function mount({ root, data, state, update, report, kernel }) {
     const right = target && step < target.length ? `Step ${step + 1} should write ${symbol(target[step])}${origin ? `, from ${origin}` : ", which no character says"}: ` : `Step ${step + 1}: `;
     const looks = row ? ` ${data.names[1][0].toUpperCase()}${data.names[1].slice(1)} reads ${input.symbols[argmax(row)]} with ${percent(Math.max(...row))}; the ${data.names[0]} cannot look.` : "";
     const words = `${right}${said}.${looks}`;
-    todo.update({ ...shown, origin: from, step });
+    todo.update({ ...shown, origin: from, step, byReader });
     const six = (list) => list.map((x) => Math.round(1e6 * x) / 1e6);
     report({ source: input.ids, tokens: results.map((r) => r.tokens), logits: results.map((r) => r.logits.map(six)), weights: results[1].weights.map(six),
       errors: wrong ? wrong.map((list) => list.filter(Boolean).length) : [], origin: from, step, length: now.length,
@@ -210,7 +241,7 @@ function tasks(data) {
     { title: `Find a text that ${data.names[1]} gets wrong too.`,
       check: ({ input, wrong }) => ({ done: Boolean(wrong) && count(wrong[1]) > 0, say: wrong && count(wrong[1]) ? `It has ${input.ids.length} characters.` : "" }) },
     { title: `Select an error of the ${name} that comes from one of the last three characters.`,
-      check: ({ input, wrong, origin, step }) => ({ done: Boolean(wrong?.[0][step]) && origin.length > 0 && origin.every((s) => s >= input.ids.length - 3), say: "" }) },
+      check: ({ input, wrong, origin, step, byReader }) => ({ done: byReader && Boolean(wrong?.[0][step]) && origin.length > 0 && origin.every((s) => s >= input.ids.length - 3), say: "" }) },
   ];
 }
 
