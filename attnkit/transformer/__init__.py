@@ -7,6 +7,7 @@ from .linear import RandomFeatures, elu_plus_one, linear_attention
 from .low_rank import LinformerAttention, clustered_attention, nystrom_attention
 from .model import Source, Transformer
 from .multihead import KeyValue, MultiHeadAttention
+from .permutation import PermutationLanguageModel, Streams, permutation_masks
 from .positions import (
     Alibi,
     Learned,
@@ -19,6 +20,7 @@ from .positions import (
     sinusoidal,
 )
 from .schedule import warm_up
+from .segments import Memory, SegmentLanguageModel
 from .tiling import tiled_attention
 from .window import window_attention
 
@@ -35,13 +37,17 @@ __all__ = [
     "LanguageModel",
     "Learned",
     "LinformerAttention",
+    "Memory",
     "MultiHeadAttention",
+    "PermutationLanguageModel",
     "RandomFeatures",
     "Rotary",
     "ScorePosition",
+    "SegmentLanguageModel",
     "Shaw",
     "Sinusoidal",
     "Source",
+    "Streams",
     "Transformer",
     "TransformerXL",
     "clustered_attention",
@@ -50,6 +56,7 @@ __all__ = [
     "generate",
     "linear_attention",
     "nystrom_attention",
+    "permutation_masks",
     "score_position",
     "sinusoidal",
     "tiled_attention",

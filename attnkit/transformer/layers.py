@@ -77,6 +77,10 @@ class _Layer(nn.Module):
         y = x + F.dropout(change, self.dropout, self.training)
         return y if self.norm_first else norm(y)
 
+    def remember(self, states: Tensor) -> KeyValue:
+        """Keys and values of tokens (B, M, D) as this layer gets them."""
+        return self.attention.project(self._before(states, self.attention_norm))
+
 
 class EncoderLayer(_Layer):
     """Self-attention, then the network for each token.
@@ -116,8 +120,21 @@ class EncoderLayer(_Layer):
         self, tokens: Tensor, *, mask: Tensor | None = None, need_weights: bool = False
     ) -> tuple[Tensor, Tensor | None]:
         """Tokens (B, N, D); returns tokens, and weights (B, H, N, N) or None."""
+        return self.read(
+            tokens, self.remember(tokens), mask=mask, need_weights=need_weights
+        )
+
+    def read(
+        self,
+        tokens: Tensor,
+        memory: KeyValue,
+        *,
+        mask: Tensor | None = None,
+        need_weights: bool = False,
+    ) -> tuple[Tensor, Tensor | None]:
+        """The layer over tokens (B, N, D) that read keys and values of `remember`."""
         asked = self._before(tokens, self.attention_norm)
-        found = self.attention(asked, mask=mask, need_weights=need_weights)
+        found = self.attention.read(asked, memory, mask=mask, need_weights=need_weights)
         change, weights = found if need_weights else (found, None)
         tokens = self._after(tokens, change, self.attention_norm)
         change = self.feed_forward(self._before(tokens, self.feed_forward_norm))
