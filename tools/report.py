@@ -18,6 +18,7 @@ PACKED = {".woff", ".woff2"}  # already compressed
 ASSET = re.compile(r'<(?:script|link)\b[^>]*?\b(?:src|href)="([^"#]+)"')
 WIDGET_STATE = re.compile(r'widget-state\+json">(.*?)</script>', re.DOTALL)
 FONT = re.compile(r"url\(['\"]?([^'\")]+\.woff2?)[^)]*\)")
+WHOLE_FONT = "attnkit-cjk.woff2"  # asked for by what a reader types, not by a page
 KIND = {".css", ".js", *PACKED}
 # MathJax asks for a font when a formula needs it: the first for every page with
 # formulas, the others for a page whose formulas hold such commands.
@@ -49,9 +50,12 @@ def assets(page: Path) -> set[Path]:
     """Scripts, style sheets and the fonts that a page loads, images left out."""
     text = page.read_text(encoding="utf-8")
     files = {f for a in ASSET.findall(text) if (f := local(page, a))}
+    own = {f for url in FONT.findall(text) if (f := local(page, url))}
     for sheet in [f for f in files if f.suffix == ".css"]:
         urls = FONT.findall(sheet.read_text(encoding="utf-8"))
-        files |= {f for u in urls if u.endswith("2") and (f := local(sheet, u))}
+        fonts = {f for u in urls if u.endswith("2") and (f := local(sheet, u))}
+        files |= {f for f in fonts if f.name != WHOLE_FONT}
+    files |= own
     for script in [f for f in files if f.name == "mathjax.js"]:
         fonts = script.parent / "output/chtml/fonts/woff-v2"
         files |= {fonts / f"MathJax_{name}.woff2" for name in math_fonts(text)}

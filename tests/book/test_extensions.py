@@ -2,6 +2,8 @@
 
 import base64
 import json
+import re
+import shutil
 import sys
 from pathlib import Path
 from types import SimpleNamespace
@@ -9,6 +11,7 @@ from types import SimpleNamespace
 import pytest
 from docutils import nodes
 from docutils.core import publish_doctree
+from fontTools.ttLib import TTFont
 from myst_parser.docutils_ import Parser
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 
@@ -19,6 +22,7 @@ sys.path.insert(0, str(ROOT / "book" / "_ext"))
 
 import accessible
 import callouts
+import chinese
 import evidence
 import lean
 import offline
@@ -111,6 +115,28 @@ def test_pictures_in_html_move_to_files(tmp_path: Path) -> None:
 
 def test_characters_of_pages_and_of_widget_data_are_kept() -> None:
     assert offline.characters("注 \\u610f") >= {ord("注"), ord("意")}
+
+
+def test_a_page_brings_the_chinese_characters_that_stand_on_it(tmp_path: Path) -> None:
+    pages = {"a.html": "注意", "b/c.html": "\\u6ce8意", "d.html": "x", "e.html": "力é"}
+    for name, text in pages.items():
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(f"<head></head>{text}", "utf-8")
+    font = tmp_path / "_static" / "attnkit-cjk.woff2"
+    font.parent.mkdir()
+    shutil.copy(ROOT / "book" / "_static" / font.name, font)
+    builder = SimpleNamespace(format="html")
+    chinese.finish(SimpleNamespace(outdir=tmp_path, builder=builder), None)
+    faces = {name: (tmp_path / name).read_text("utf-8") for name in pages}
+    assert "unicode-range: U+610F, U+6CE8;" in faces["a.html"]
+    assert "unicode-range: U+529B;" in faces["e.html"]
+    assert "font-face" not in faces["d.html"]
+    cut = re.findall(
+        r'url\("(?:\.\./)?(_static/cjk/\w+\.woff2)"', "".join(faces.values())
+    )
+    assert cut[0] == cut[1] != cut[2] and '"../_static' in faces["b/c.html"]
+    assert set(TTFont(tmp_path / cut[0]).getBestCmap()) == {0x610F, 0x6CE8}
+    assert (tmp_path / cut[0]).stat().st_size < 2000
 
 
 def test_icons_in_use_are_kept_and_no_others() -> None:

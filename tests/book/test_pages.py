@@ -133,6 +133,8 @@ def look(seen: Visit) -> list[str]:
     cut = seen.tab.evaluate(CUT)
     faults += [f"an equation is cut and does not scroll: {text}" for text in cut]
     faults += [f"asks another host: {url}" for url in seen.foreign()]
+    if any(url.endswith("/attnkit-cjk.woff2") for url in seen.requests):
+        faults.append("a Chinese character is missing in the font of this page")
     return faults + seen.errors
 
 
