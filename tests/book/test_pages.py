@@ -22,8 +22,10 @@ TYPESET = (
 )
 SIDEWAYS = "() => document.documentElement.scrollWidth - window.innerWidth"
 CUT = """() => [...document.querySelectorAll("div.math")].filter((box) => {
-  const width = box.querySelector("mjx-math")?.getBoundingClientRect().width ?? 0;
-  return width > box.scrollWidth + 2;
+  const math = box.querySelector("mjx-math")?.getBoundingClientRect();
+  if (!math) return false;
+  const begins = math.left - box.getBoundingClientRect().left;
+  return math.width > box.scrollWidth + 2 || begins < -2;
 }).map((box) => box.textContent.slice(0, 40))"""
 ALIVE = """async () => {
   for (const script of document.querySelectorAll('script[type$="widget-view+json"]')) {
@@ -131,7 +133,7 @@ def look(seen: Visit) -> list[str]:
     faults = [f"a widget is not alive: {dead}"] if dead else []
     faults += [f"scrolls sideways by {wide} px"] if wide > 0 else []
     cut = seen.tab.evaluate(CUT)
-    faults += [f"an equation is cut and does not scroll: {text}" for text in cut]
+    faults += [f"an equation is cut, or its beginning hidden: {text}" for text in cut]
     faults += [f"asks another host: {url}" for url in seen.foreign()]
     if any(url.endswith("/attnkit-cjk.woff2") for url in seen.requests):
         faults.append("a Chinese character is missing in the font of this page")
