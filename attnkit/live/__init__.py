@@ -7,6 +7,7 @@ All are `LiveWidget`s: traits `data`, `state` and `readout`, two ways with a ker
 
 from attnkit.live.frames import WordToFrame
 from attnkit.live.lab import ScoreLab
+from attnkit.live.orders import OrderMask
 from attnkit.live.pack import pack, rounded
 from attnkit.live.pooling import PoolingOverTime
 from attnkit.live.race import BottleneckRace
@@ -20,6 +21,7 @@ __all__ = [
     "Alignment",
     "BottleneckRace",
     "LiveWidget",
+    "OrderMask",
     "PoolingOverTime",
     "Predict",
     "ScoreLab",
