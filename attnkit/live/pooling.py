@@ -56,7 +56,11 @@ class PoolingOverTime(LiveWidget):
         "the word is erased. The two need not agree: an LSTM carries a word on, and "
         "attention may read it from a later state."
     )
-    heights: ClassVar = [(288, 1500), (480, 1200), (704, 900), (888, 860)]
+    heights: ClassVar = [
+        (288, 1569), (304, 1515), (336, 1324), (384, 1350), (400, 1288), (480, 1268),
+        (528, 1180), (576, 1205), (584, 1106), (632, 1131), (664, 1065), (680, 819),
+        (776, 786), (888, 820),
+    ]  # fmt: skip
 
     def __init__(
         self,
@@ -68,7 +72,7 @@ class PoolingOverTime(LiveWidget):
         examples: Sequence[str] = (),
         pooling: str | None = None,
         step: int = 0,
-        max_steps: int = 32,
+        max_steps: int = 24,
         precision: str = "float16",
         caption: str | None = None,
         alt: str | None = None,

@@ -186,6 +186,7 @@ export function mount({ root, data, state, update, report }) {
     strip.update({ tokens: input.words, weights: used.weights, notes: input.words.map((_, i) => [input.unknown[i] ? "unknown" : "", used.flips[i] ? "flips the class when erased" : ""].filter(Boolean).join(", ")) });
     const flat = (values) => ({ mean: values.map((value) => Math.max(0, value)) });
     lines.update({ x: names, series: [flat(used.weights), flat(used.drops)] });
+    inward(lines.el);
     bars.update({ names: data.classes, values: used.odds, marks: used.odds.map((_, i) => i === used.best), baseline: now.shuffle ? free.odds : null });
     const channels = data.channels[now.pooling];
     heat.update({ rows: channels.map((c) => `h${c + 1}`), cols: names, values: channels.map((c) => used.states.map((row) => (1 + row[c]) / 2)) });
@@ -228,6 +229,14 @@ export function mount({ root, data, state, update, report }) {
     tables: () => (shown ? [lines.table(), bars.table(), heat.table()] : []),
     destroy() {},
   };
+}
+
+/** The first and the last word under the curve stay inside the drawing. */
+function inward(el) {
+  const words = el.querySelector(".at-ticks").children; // the first group is x
+  if (words.length < 2) return;
+  words[0].setAttribute("text-anchor", "start");
+  words[words.length - 1].setAttribute("text-anchor", "end");
 }
 
 /** What to reach by playing with the models. */
