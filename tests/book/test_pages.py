@@ -243,6 +243,17 @@ def test_a_figure_on_a_phone_keeps_its_width_and_scrolls_in_its_box(
     assert tab.evaluate(SIDEWAYS) <= 0
 
 
+def test_a_wide_table_on_a_phone_scrolls_and_has_a_name(home: str, visit) -> None:
+    tab = visit(home, "book/catalog.html", 390).tab
+    boxes = tab.locator(".pst-scrollable-table-container").all()
+    wide = [b for b in boxes if b.evaluate("b => b.scrollWidth > b.clientWidth + 1")]
+    named = [b for b in boxes if b.get_attribute("aria-label")]
+    assert wide and len(wide) == len(named)
+    wide[0].focus()
+    tab.keyboard.press("ArrowRight")
+    tab.wait_for_function("document.activeElement.scrollLeft > 0")
+
+
 def test_a_wide_screen_shows_figures_as_they_were_drawn(home: str, visit) -> None:
     tab = visit(home, chapter_pages()[0]).tab
     box = tab.locator(".figure-box:visible").first
