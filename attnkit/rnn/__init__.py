@@ -40,7 +40,9 @@ from .video_recipe import (
     train_captioner,
     train_eye,
     training_clips,
+    without_look,
 )
+from .video_saved import Run, saved_reader, saved_runs
 
 __all__ = [
     "POOLINGS",
@@ -66,6 +68,7 @@ __all__ = [
     "PoolScores",
     "RNNKeys",
     "Recipe",
+    "Run",
     "Scores",
     "Seq2Seq",
     "SequenceClassifier",
@@ -87,6 +90,8 @@ __all__ = [
     "held_out_pairs",
     "pointing",
     "right_words",
+    "saved_reader",
+    "saved_runs",
     "token_accuracy",
     "train_captioner",
     "train_classifier",
@@ -96,4 +101,5 @@ __all__ = [
     "training_pairs",
     "translate",
     "translation_loss",
+    "without_look",
 ]

@@ -23,11 +23,11 @@ GAIN = 4.0  # so that a picture is about as far from zero as noise of variance 1
 class FrameCNN(nn.Module):
     r"""A value of every frame, from that frame and from what moved since the last.
 
-    $$v_t = f\big([x_t;\ \bar x_t - \bar x_{t-1}]\big)$$
+    $$v_t = f\big([x_t;\ \ell_t - \ell_{t-1}]\big)$$
 
     One frame shows a colour and a shape, but not where it goes: that takes two. What
-    became brighter or darker since the frame before ($\bar x$: mean of the colours) is
-    a fourth channel of the picture, zero in the first frame. So a value depends on
+    became brighter or darker since the frame before (the light $\ell$ is the mean of
+    the colours) is a fourth channel of the picture, zero in the first frame. So a value depends on
     frames t - 1 and t and on no other, and a weight on it means that the model looked
     there.
 
@@ -99,7 +99,7 @@ def _checked(frames: Tensor, mask: Tensor | None) -> Tensor:
 class TemporalAttention(nn.Module):
     r"""Attention over the frames of a clip: which frames matter for this word.
 
-    $$e_{it} = v^\top \tanh(W_q s_{i-1} + W_k k_t) \qquad
+    $$e_{it} = w^\top \tanh(W_q z_{i-1} + W_k k_t) \qquad
     a_i = \mathrm{softmax}(e_i) \qquad c_i = \sum_t a_{it} v_t$$
 
     It is the additive attention of a translator; what is new is what it reads. In the
@@ -112,7 +112,7 @@ class TemporalAttention(nn.Module):
         hidden_dim: hidden width of the score.
 
     Source:
-        Yao et al. 2015 (arXiv:1502.08029), section 3.3.
+        Yao et al. 2015 (arXiv:1502.08029), on global temporal structure.
     """
 
     def __init__(
@@ -165,7 +165,7 @@ class VideoCaptioner(nn.Module):
     r"""Values of frames in, words out: one decoder, any encoder before its keys.
 
     $$k = \mathrm{encoder}(v) \qquad a_{it} = \mathrm{softmax}_t\big(
-    \mathrm{score}(s_{i-1}, k_t)\big) \qquad c_i = \sum_t a_{it} v_t$$
+    \mathrm{score}(z_{i-1}, k_t)\big) \qquad c_i = \sum_t a_{it} v_t$$
 
     Args:
         encoder: "rnn", "cnn", "transformer", or None: a value is its own key.
@@ -179,7 +179,7 @@ class VideoCaptioner(nn.Module):
         ValueError: an unknown encoder, attention or `reads`.
 
     Source:
-        Yao et al. 2015 (arXiv:1502.08029), section 3, with a choice of encoders.
+        Yao et al. 2015 (arXiv:1502.08029), with a choice of encoders.
     """
 
     def __init__(

@@ -59,7 +59,7 @@ enter(
     cite="yao2015describing",
     score=Step(
         "a small network compares the decoder's state with a frame",
-        r"e_{it} = v^\top \tanh(W_q s_{i-1} + W_k v_t)",
+        r"e_{it} = w^\top \tanh(W_q z_{i-1} + W_k v_t)",
     ),
     normalize=Step(
         "softmax over the frames",

@@ -189,11 +189,41 @@ def train_captioner(
 # ------------------------------------------------------------------------ measures
 
 
+@torch.no_grad()
+def without_look(
+    model: VideoCaptioner, values: Tensor, clips: Clips, kind: str
+) -> Tensor:
+    """The words that a model finds most probable when it cannot see what they name.
+
+    While it writes a word of one kind, the frames that show this word are hidden, at
+    this word only; the others share the weight. The true caption is fed in (teacher
+    forcing), so that each word is asked for by itself.
+
+    Args:
+        model: in evaluation mode.
+        values: (B, T, D) of the clips.
+        clips: with captions and truth.
+        kind: "colour", "shape" or "motion".
+
+    Returns:
+        (B, L) numbers of words.
+    """
+    hidden = clips.truth & clips.kinds()[kind][..., None]  # (B, L, T)
+    memory, keys = model.encode(values)
+    state, said = model.decoder.start(memory), []
+    for i, token in enumerate(clips.captions[:, :-1].unbind(1)):
+        there = ~hidden[:, i]
+        logits, state, _ = model.decoder.step(token, state, memory, keys, there)
+        said.append(logits.argmax(-1))
+    return torch.stack(said, 1)
+
+
 class ClipScores(NamedTuple):
     """`words` share of right words when the model writes alone, place by place;
-    `exact` share of captions without any error; `pointing` share of content words whose
-    largest weight lies on a true frame; `mass` the weight on the true frames; `chance`
-    what uniform weights would get for both; `kinds` pointing of colours, shapes and
+    `exact` share of captions without any error. The rest is measured while the true
+    caption is fed in (teacher forcing): `pointing` share of content words whose largest
+    weight lies on a true frame; `mass` the weight on the true frames; `chance` what
+    uniform weights would get for both; `kinds` pointing of colours, shapes and
     motions."""
 
     words: float
