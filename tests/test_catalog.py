@@ -24,7 +24,6 @@ PARTS |= {"Transformer", "LanguageModel", "EncoderLayer", "DecoderLayer"}
 PARTS |= {"FeedForward", "Embedding", "Sinusoidal", "Learned", "ScorePosition"}
 PARTS |= {"SegmentLanguageModel"}  # its attention is the card of its positions
 PARTS |= {"SequenceClassifier", "CaptionDecoder", "Captioner", "RegionEncoder"}
-PARTS |= {"Encode", "Step"}  # of captioner_page: what is exported to the page
 every_card = pytest.mark.parametrize("card", CARDS, ids=lambda card: card.key)
 
 

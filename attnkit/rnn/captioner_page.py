@@ -14,7 +14,7 @@ from attnkit.data.vocabulary import BOS
 from .captioner import CaptionDecoder
 
 
-class Encode(nn.Module):
+class _Encode(nn.Module):
     """image (1, 3, Y, X) → memory (1, M, D), keys (1, M, D), hidden (1, H)."""
 
     output_names = ("memory", "keys", "hidden")
@@ -28,7 +28,7 @@ class Encode(nn.Module):
         return memory, memory.clone(), self.model.decoder.start(memory)
 
 
-class Step(nn.Module):
+class _Step(nn.Module):
     """One word. Inputs: token (1,), hidden (1, H), memory (1, M, D), keys (1, M, K),
     mask (1, M) boolean. Outputs: logits (1, V), weights (1, M) as spent, chances (1, M)
     before a hard choice, hidden (1, H)."""
@@ -58,7 +58,7 @@ def step_entry(
         "keys": torch.zeros(1, places, width if key_dim is None else key_dim),
         "mask": torch.ones(1, places, dtype=torch.bool),
     }
-    return Step(decoder).eval(), inputs
+    return _Step(decoder).eval(), inputs
 
 
 def caption_entries(model: nn.Module) -> dict[str, tuple[nn.Module, dict[str, Any]]]:
@@ -72,6 +72,6 @@ def caption_entries(model: nn.Module) -> dict[str, tuple[nn.Module, dict[str, An
     encoder = model.encoder
     image = torch.zeros(1, 3, encoder.size, encoder.size)
     return {
-        "encode": (Encode(model).eval(), {"image": image}),
+        "encode": (_Encode(model).eval(), {"image": image}),
         "step": step_entry(model.decoder, encoder.rows * encoder.columns),
     }
