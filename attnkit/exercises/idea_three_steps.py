@@ -222,8 +222,8 @@ NUDGE = Exercise(
         ),
     ],
     hints=[
-        "log softmax(e)_J = e_J - log Σ exp(e). Differentiate by e_m: it is 1 for "
-        "m = J, minus softmax(e)_m for every m.",
+        "log softmax(e)_r = e_r - log Σ exp(e), where r was drawn. Differentiate by "
+        "e_m: it is 1 for m = r, minus softmax(e)_m for every m.",
         "The mean of the others: take the sample's own loss away from the sum, and "
         "divide by one less than the batch.",
         "One factor for each row: `(loss - others)[:, None]`. And the mean over the "
@@ -235,14 +235,14 @@ NUDGE = Exercise(
 # ---------------------------------------------------------- 6 · what does a score cost?
 
 
-def products(score: str, n: int, m: int, d: int, h: int) -> int:
+def products(score: str, n: int, m: int, d: int, u: int) -> int:
     """How many multiplications a score takes.
 
     Args:
         score: "dot", "general", "additive" or "location".
         n, m: numbers of queries and of keys.
         d: their width.
-        h: hidden width of the additive score.
+        u: units in the hidden layer of the additive score.
 
     Returns:
         The multiplications, each step done as seldom as it can be;
@@ -253,27 +253,27 @@ def products(score: str, n: int, m: int, d: int, h: int) -> int:
     if score == "general":
         return n * d * d + n * m * d
     if score == "additive":
-        return n * d * h + m * d * h + n * m * h
+        return n * d * u + m * d * u + n * m * u
     return n * d * m
 
 
 def _products_inputs(generator: Generator) -> Iterator[tuple]:
-    for n, m, d, h in ((2, 3, 4, 5), (256, 256, 64, 64), (1, 7, 16, 2), (9, 2, 5, 3)):
+    for n, m, d, u in ((2, 3, 4, 5), (256, 256, 64, 64), (1, 7, 16, 2), (9, 2, 5, 3)):
         for score in ("dot", "general", "additive", "location"):
-            yield (score, n, m, d, h)
+            yield (score, n, m, d, u)
 
 
-def _products_from_table(score: str, n: int, m: int, d: int, h: int) -> int:
+def _products_from_table(score: str, n: int, m: int, d: int, u: int) -> int:
     pairs = n * m
     table = {"dot": pairs * d, "general": n * (d + m) * d, "location": pairs * d}
-    return table.get(score, (n + m) * d * h + pairs * h)
+    return table.get(score, (n + m) * d * u + pairs * u)
 
 
-def _products_by_shapes(score: str, n: int, m: int, d: int, h: int) -> int:
+def _products_by_shapes(score: str, n: int, m: int, d: int, u: int) -> int:
     steps = {
         "dot": [(n, d, m)],
         "general": [(n, d, d), (n, d, m)],
-        "additive": [(n, d, h), (m, d, h), (n * m, h, 1)],
+        "additive": [(n, d, u), (m, d, u), (n * m, u, 1)],
         "location": [(n, d, m)],
     }
     return sum(rows * inner * columns for rows, inner, columns in steps[score])
@@ -281,8 +281,8 @@ def _products_by_shapes(score: str, n: int, m: int, d: int, h: int) -> int:
 
 def _but(name: str, wrong):
     """Like `products`, but for one score."""
-    return lambda score, n, m, d, h: (
-        wrong(n, m, d, h) if score == name else products(score, n, m, d, h)
+    return lambda score, n, m, d, u: (
+        wrong(n, m, d, u) if score == name else products(score, n, m, d, u)
     )
 
 
@@ -297,41 +297,41 @@ PRODUCTS = Exercise(
     alternatives=[_products_from_table, _products_by_shapes],
     mistakes=[
         (
-            _but("general", lambda n, m, d, h: n * m * (d * d + d)),
+            _but("general", lambda n, m, d, u: n * m * (d * d + d)),
             "You multiply by W for every pair. A query meets all keys: multiply it by "
             "W once.",
         ),
         (
-            _but("general", lambda n, m, d, h: n * d * d),
+            _but("general", lambda n, m, d, u: n * d * d),
             "After W the queries still have to meet the keys.",
         ),
         (
-            _but("general", lambda n, m, d, h: min(n, m) * d * d + n * m * d),
+            _but("general", lambda n, m, d, u: min(n, m) * d * d + n * m * d),
             "Where keys are fewer you let W meet the keys. Here it meets the queries, "
             "however many there are.",
         ),
         (
-            _but("additive", lambda n, m, d, h: n * m * (2 * d * h + h)),
+            _but("additive", lambda n, m, d, u: n * m * (2 * d * u + u)),
             "You project for every pair. Each query and each key is projected once; "
             "only what follows is done for every pair.",
         ),
         (
-            _but("additive", lambda n, m, d, h: (n + m) * d * h),
-            "The product with v is missing: h multiplications for every pair.",
+            _but("additive", lambda n, m, d, u: (n + m) * d * u),
+            "The product with w is missing: u multiplications for every pair.",
         ),
         (
-            _but("dot", lambda n, m, d, h: n * m),
+            _but("dot", lambda n, m, d, u: n * m),
             "One pair takes d multiplications, not one.",
         ),
         (
-            _but("location", lambda n, m, d, h: n * d * d),
+            _but("location", lambda n, m, d, u: n * d * d),
             "The matrix of the location score has a row for each key.",
         ),
     ],
     hints=[
         "A product of an (a, b) and a (b, c) matrix takes a · b · c multiplications.",
         "general: (n, d) by (d, d), then (n, d) by (d, m).",
-        "additive: W_q meets n queries, W_k meets m keys. Then v meets the hidden "
+        "additive: W_q meets n queries, W_k meets m keys. Then w meets the hidden "
         "layer of every pair.",
     ],
 )

@@ -19,7 +19,7 @@ FORMULAS = (
     "*q* · *k* / √*d*",
     "cos(*q*, *k*)",
     "*q*^⊤^ *W* *k*",
-    "*v*^⊤^ tanh(*W*_q_ *q* + *W*_k_ *k*)",
+    "*w*^⊤^ tanh(*W*_q_ *q* + *W*_k_ *k*)",
 )
 MEANINGS = ("key", "weight", "value", "output", "extra")
 """Colours of the five in `attnkit.palette`, as in the page's style sheet."""
