@@ -225,6 +225,14 @@ export function differences(a, b) {
   return [onlyA, onlyB];
 }
 
+/** One step whose look and symbol are not both right or both wrong, in words. */
+function disagreement({ input, output, target, truth, used }, at) {
+  const place = argmax(used.weights[at]);
+  const look = `looks at ${input.symbols[place]}, position ${place + 1}`;
+  return truth[at].includes(place) ? `Step ${at + 1} ${look}, in the ring, and writes ${output[at]}, not ${target[at]}.`
+    : `Step ${at + 1} ${look}, beside the ring, and writes ${output[at]}, which is right.`;
+}
+
 /** What to reach by playing with the model. */
 function tasks() {
   const wrong = ({ output, target, truth, used, forced }) => {
@@ -241,8 +249,9 @@ function tasks() {
     { title: "Find attention and answer in disagreement: a source where a step looks at the true character and still writes a wrong symbol, or looks elsewhere and is right (the truth of examples, dates, numbers and phrases is known).",
       check: (arrays) => {
         const at = wrong(arrays);
-        if (at === null) return { done: false, say: "The truth of this text is not known here; try “Another example”, or type a date, without an override." };
-        return { done: at >= 0, say: at >= 0 ? `Step ${at + 1}: it should write ${arrays.target[at]}, writes ${arrays.output[at]}.` : "Here they agree at every step." };
+        if (at === null && Object.keys(arrays.forced).length) return { done: false, say: "Release your override first: this is about what the model does by itself." };
+        if (at === null) return { done: false, say: "The truth of this text is not known here; try “Another example”, or type a date." };
+        return { done: at >= 0, say: at >= 0 ? disagreement(arrays, at) : "Here they agree at every step." };
       } },
     { title: "Give it a character that it has never seen, and see which step reads it.",
       check: ({ input, used }) => {
