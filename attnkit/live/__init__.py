@@ -12,6 +12,7 @@ from attnkit.live.pack import pack, rounded
 from attnkit.live.pooling import PoolingOverTime
 from attnkit.live.race import BottleneckRace
 from attnkit.live.regions import WordToRegion
+from attnkit.live.segments import SegmentMemory
 from attnkit.live.translate import TypeToAlign
 from attnkit.live.widget import LiveWidget
 from attnkit.live.widgets import AddressingPlane, Alignment, Predict
@@ -25,6 +26,7 @@ __all__ = [
     "PoolingOverTime",
     "Predict",
     "ScoreLab",
+    "SegmentMemory",
     "TypeToAlign",
     "WordToFrame",
     "WordToRegion",

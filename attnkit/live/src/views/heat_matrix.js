@@ -17,8 +17,9 @@ const MANY = 1200;
  * @param onKey called first with (event, row, col); true = handled (for edits)
  * @param verb between the names of row and column; sums: a sum per row in the table
  * @param knob an element that the matrix places on the peak of the selected row
- * @returns { el, table, update({ rows, cols, values, marks, forced }) }
- *   marks[r] = list of columns to ring (the known truth); forced[r] = row was overridden
+ * @returns { el, table, update({ rows, cols, values, marks, forced, heads }) }
+ *   marks[r] = list of columns to ring (the known truth); forced[r] = row was overridden;
+ *   heads = shorter words above the columns, where there is no room for their names
  */
 export function heatMatrix({ label, rowAxis, colAxis, selection, onKey = null, knob = null, showValues = false, verb = "reads", sums = true }) {
   let now = { rows: [], cols: [], values: [] };
@@ -85,7 +86,7 @@ export function heatMatrix({ label, rowAxis, colAxis, selection, onKey = null, k
   function update(next) {
     now = next;
     if (board.dataset.shape !== `${now.rows.length}×${now.cols.length}`) build();
-    now.cols.forEach((name, c) => text(heads.cols[c], name));
+    now.cols.forEach((name, c) => text(heads.cols[c], now.heads?.[c] ?? name));
     now.rows.forEach((name, r) => {
       text(heads.rows[r], name);
       heads.rows[r].classList.toggle("at-forced", Boolean(now.forced?.[r]));
