@@ -62,8 +62,8 @@ class BottleneckRace(LiveWidget):
         "the length; errors are framed and crossed. The other looks back at every step."
     )
     heights: ClassVar = [
-        (288, 1323), (304, 1168), (336, 1168), (368, 1084), (416, 1084), (448, 1014),
-        (480, 1014), (496, 964), (576, 936), (584, 882), (888, 858),
+        (288, 1323), (304, 1189), (368, 1105), (464, 1062), (496, 964), (576, 958),
+        (584, 882), (888, 858),
     ]  # fmt: skip
 
     def __init__(

@@ -82,6 +82,7 @@ export function mount({ root, data, state, update, report, kernel }) {
   const known = (source) => data.examples.find((item) => item.source === source) ?? (data.grammar ? parse(source, data.grammar) : null);
   const nearest = (size) => data.lengths.reduce((a, b) => (Math.abs(b - size) < Math.abs(a - size) ? b : a));
   const symbol = (id) => (id === undefined ? "" : id === data.eos ? "⟨eos⟩" : data.target_symbols[id]);
+  let bySelf = false; // while the first error of a new text is selected: no step to undo
   let byReader = false; // whether the selected step was chosen, and not set by a new text
 
   const field = h("input", { class: "at-input at-wide", type: "text", autocomplete: "off", spellcheck: "false", lang: data.lang, "aria-label": data.prompt, value: state.text });
@@ -188,7 +189,11 @@ export function mount({ root, data, state, update, report, kernel }) {
     const first = wrong ? Math.max(0, wrong[0].indexOf(true)) : 0;
     const step = now.step < 0 ? first : Math.min(now.step, count - 1);
     if (selection.value.output === step) choose(true);
-    else selection.pick({ output: step });
+    else {
+      bySelf = true;
+      selection.pick({ output: step });
+      bySelf = false;
+    }
   }
 
   /** What hangs on the selected step: where it comes from, what each model makes of it. */
@@ -215,7 +220,7 @@ export function mount({ root, data, state, update, report, kernel }) {
   }
   selection.on(({ output, length: i }) => {
     if (data.lengths[i] !== now.length) { go(data.lengths[i]); return; }
-    if (shown && output !== now.step) { now = { ...now, step: output }; update({ step: output }); }
+    if (shown && !bySelf && output !== now.step) { now = { ...now, step: output }; update({ step: output }); }
     choose(true);
   });
   refresh();
