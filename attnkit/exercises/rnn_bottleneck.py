@@ -192,7 +192,8 @@ PARTED = Exercise(
     ],
     hints=[
         "The lower edge of a band is the minimum over the runs, axis 0.",
-        "`one.min(dim=0).values` against the upper edge of `other`.",
+        "The upper edge of the other band is a maximum. Compare edge with edge; "
+        "`.values` of `min` and `max` are the numbers.",
     ],
 )
 

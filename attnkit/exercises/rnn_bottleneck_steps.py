@@ -121,7 +121,8 @@ GRU = Exercise(
     ],
     hints=[
         "Compute `W @ x + b` and `U @ h` once and cut each with `.chunk(3)`.",
-        "reset and update are sigmoids of a sum of two thirds.",
+        "reset and update are sigmoids of a sum: one block of `W @ x + b` plus the "
+        "same block of `U @ h`.",
         "candidate = tanh(into[2] + reset * back[2]); then mix it with h by the "
         "update gate.",
     ],
@@ -337,7 +338,8 @@ KEEP = Exercise(
     ],
     hints=[
         "Walk backwards: after the last step nothing wears down what it wrote.",
-        "survives[j] = survives[j + 1] * keep[j + 1]",
+        "What step j wrote meets the same gates as what step j + 1 wrote, and one "
+        "more. Which?",
         "Multiply by `write` at the end.",
     ],
 )
