@@ -24,7 +24,8 @@ KIND = {".css", ".js", *PACKED}
 # formulas, the others for a page whose formulas hold such commands.
 MATH_FONTS = ("Main-Regular", "Math-Italic", "Size1-Regular", "Size2-Regular", "Zero")
 MORE_FONTS = {
-    "AMS-Regular": re.compile(r"\\(?:mathbb|gtrsim|lesssim|square|varnothing)\b"),
+    "AMS-Letters": re.compile(r"\\mathbb\b"),
+    "AMS-Regular": re.compile(r"\\(?:gtrsim|lesssim|square|varnothing|checkmark)\b"),
     "Main-Bold": re.compile(r"\\(?:mathbf|boldsymbol|bm)\b"),
     "Calligraphic-Regular": re.compile(r"\\(?:mathcal|cal)\b"),
     "Size3-Regular": re.compile(r"\\(?:Bigg?|dfrac|begin|left|sum_)\b"),

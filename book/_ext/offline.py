@@ -8,7 +8,9 @@ icons and the characters that the pages use.
 
 import hashlib
 import importlib.util
+import logging
 import re
+import shutil
 from pathlib import Path
 
 from fontTools import subset
@@ -30,6 +32,12 @@ PARTS = {  # the script's parts, in this order, and their sha256
         "5b8414e36cd63d154b90beab67e5e3399c7439aff97f4b556761224f8176f657"
     ),
 }
+BLACKBOARD = "MathJax_AMS-Letters.woff2"  # ℝ and its like: all that most pages need
+LETTERS = [*range(0x41, 0x5B), 0x6B]
+AMS_FACE = re.compile(
+    r"""("@font-face )(/\* \d+ \*/":\{"font-family":"MJXTEX-A",)"""
+    r"""(src:'url\("%%URL%%/)MathJax_AMS-Regular\.woff2(.*?')\}"""
+)
 FONTS = Path("output") / "chtml" / "fonts" / "woff-v2"
 SEARCH = re.compile(
     r'\s*<script src="[^"]*\b(?:searchtools|language_data|searchindex)\.js[^"]*">'
@@ -76,7 +84,18 @@ def mathjax_script(folder: Path) -> str:
     """The parts of MathJax as one script that loads no further part."""
     parts = [(folder / f"{name}.js").read_text("utf-8") for name in PARTS]
     text = NOTHING_MORE + "\n;\n".join(parts)
-    return text.replace('.woff") format("woff")', '.woff2") format("woff2")')
+    text = text.replace('.woff") format("woff")', '.woff2") format("woff2")')
+    text, found = AMS_FACE.subn(with_letters, text)
+    if found != 1:
+        raise ExtensionError(f"MathJax: expected one face of AMS, found {found}")
+    return text
+
+
+def with_letters(face: re.Match) -> str:
+    """A face of MathJax, and after it one for its letters, in a file of their own."""
+    points = ", ".join(f"U+{point:X}" for point in LETTERS)
+    letters = f'{face[1]}/* letters */":{{"font-family":"MJXTEX-A",{face[3]}'
+    return f'{face[0]},{letters}{BLACKBOARD}{face[4]},"unicode-range":"{points}"}}'
 
 
 def copy_mathjax(static: Path) -> None:
@@ -88,6 +107,10 @@ def copy_mathjax(static: Path) -> None:
         font = TTFont(file)
         font.flavor = "woff2"
         font.save(target / FONTS / f"{file.stem}.woff2")
+    shutil.copy(
+        target / FONTS / "MathJax_AMS-Regular.woff2", target / FONTS / BLACKBOARD
+    )
+    keep_glyphs(target / FONTS / BLACKBOARD, set(LETTERS))
 
 
 def strip_pages(outdir: Path) -> str:
@@ -180,6 +203,7 @@ def finish(app: Sphinx, error: Exception | None) -> None:
 
 
 def setup(app: Sphinx) -> dict:
+    logging.getLogger("fontTools").setLevel(logging.ERROR)
     app.connect("html-page-context", drop_unused, priority=900)
     app.connect("build-finished", finish)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

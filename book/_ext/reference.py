@@ -7,13 +7,13 @@
 
 import json
 import os
-import re
 import sys
 from collections import defaultdict
 from pathlib import Path
 
 from docutils import nodes
 from docutils.statemachine import StringList
+from formula import formula
 from sphinx.application import Sphinx
 from sphinx.util.docutils import SphinxDirective
 
@@ -41,18 +41,34 @@ KINDS = {  # the module of a mechanism, or its family → heading, sentence
         "Attention without recurrence",
         "Queries, keys and values come from the same sequence.",
     ),
+    "cheaper": (
+        "Cheaper attention",
+        "For long sequences: fewer scores, or all of them without their table.",
+    ),
     "graph": ("Attention on graphs", "The keys are a node's neighbours."),
     "memory": ("Attention over memory", "The keys are slots that stay."),
     "vision": ("Attention in vision", "The keys are channels, places or frames."),
     "problems": ("Seven open problems", "Answers to what attention leaves open."),
 }
+ALIKE = dict.fromkeys(("tiling", "window", "linear", "low_rank"), "cheaper")  # modules
+
+
+def card_page(card) -> str:
+    """The page of a card, with its costs written as by hand."""
+    from attnkit import catalog
+
+    text = catalog.reference_page(card)
+    for cost in (card.time, card.memory):
+        plain = cost.replace("**", "^").replace("*", " ")
+        text = text.replace(f"$O({plain})$", f"$O({formula(cost)})$")
+    return text
 
 
 def write_cards(app: Sphinx, config) -> None:
     """Write the pages of all cards; touch only what changed, drop what is gone."""
     from attnkit import catalog
 
-    pages = {f"{c.key}.md": catalog.reference_page(c) for c in catalog.cards()}
+    pages = {f"{c.key}.md": card_page(c) for c in catalog.cards()}
     CARDS.mkdir(exist_ok=True)
     for old in CARDS.glob("*.md"):
         if old.name not in pages:
@@ -70,13 +86,6 @@ def table(head: list[str], rows: list[list[str]]) -> list[str]:
     lines = [head, ["---"] * len(head), *rows]
     cells = [[str(c).replace("|", "\\|") for c in line] for line in lines]
     return ["| " + " | ".join(line) + " |" for line in cells]
-
-
-def cost(expression: str) -> str:
-    """The order of a cost, as a formula: "N*M*d+N*N*2" → $N M d+N^2 \\cdot 2$."""
-    powers = re.sub(r"\b([A-Za-z])\*\1\b", r"\1**2", expression)
-    numbers = re.sub(r"(?<!\*)\*(?=\d)", r" \\cdot ", powers)
-    return f"${numbers.replace('**', '^').replace('*', ' ')}$"
 
 
 def figure(value: object) -> str:
@@ -108,7 +117,8 @@ class Made(SphinxDirective):
 def kind(card) -> str:
     """The kind of a mechanism: what its module holds, else the family it is of."""
     module = getattr(card.source, "__module__", "").rpartition(".")[2]
-    return module if module in KINDS else card.family
+    name = ALIKE.get(module, module)
+    return name if name in KINDS else card.family
 
 
 def catalog_text(cards: list) -> list[str]:
@@ -125,7 +135,7 @@ def catalog_text(cards: list) -> list[str]:
                 f"[{card.title}](catalog/{card.key}.md)",
                 str(card.year),
                 ", ".join(card.attends_to),
-                cost(card.time),
+                f"${formula(card.time)}$",
             ]
             for card in groups[name]
         ]

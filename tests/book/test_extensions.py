@@ -24,6 +24,7 @@ import accessible
 import callouts
 import chinese
 import evidence
+import formula
 import lean
 import offline
 import reference
@@ -153,6 +154,20 @@ def test_another_mathjax_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
         offline.mathjax_folder()
 
 
+def test_blackboard_letters_have_a_file_of_their_own(tmp_path: Path) -> None:
+    offline.copy_mathjax(tmp_path)
+    folder = tmp_path / "vendor" / "mathjax"
+    script = (folder / offline.SCRIPT).read_text("utf-8")
+    assert script.count(offline.BLACKBOARD) == script.count("AMS-Regular.woff2") == 1
+    assert '.woff")' not in script
+    fonts = folder / offline.FONTS
+    letters, whole = fonts / offline.BLACKBOARD, fonts / "MathJax_AMS-Regular.woff2"
+    assert ord("R") in TTFont(letters).getBestCmap()
+    assert letters.stat().st_size < whole.stat().st_size / 4
+    asked = set(re.findall(r"MathJax_[\w-]+\.woff2", script))
+    assert asked <= {font.name for font in fonts.iterdir()}
+
+
 SHEET = """@charset "UTF-8"; /* .gone{} */ @import "b.css";
 p, .here > a:not(.gone), .gone a { color: red; content: "}" }
 .gone { background: url(data:image/svg+xml;utf8,<svg/>) }
@@ -247,6 +262,7 @@ def test_cards_are_listed_by_kind_and_each_once() -> None:
     kinds = {card.key: reference.kind(card) for card in cards}
     assert kinds["additive"] == "scores" and kinds["sparsemax"] == "normalizers"
     assert kinds["mean_pooling"] == "pooling" and kinds["rotary"] == "positions"
+    assert kinds["window"] == "cheaper"
     assert kinds["bahdanau"] == "rnn" and kinds["multi_head"] == "transformer"
     assert set(kinds.values()) <= set(reference.KINDS)
     scores = text[text.index("## Scores") : text.index("## Normalizers")]
@@ -254,15 +270,26 @@ def test_cards_are_listed_by_kind_and_each_once() -> None:
 
 
 @pytest.mark.parametrize(
-    ("expression", "formula"),
+    ("expression", "tex"),
     [
-        ("N*M*d", "$N M d$"),
-        ("N*N*d+M*2", "$N^2 d+M \\cdot 2$"),
-        ("(H*d)**2", "$(H d)^2$"),
+        ("N*M*d", "N M d"),
+        ("N*N*d+M*2", "N^2 d + 2 M"),
+        ("N*(H*d)**2*32+8*N*N*H*d", "32 N (H d)^2 + 8 N^2 H d"),
+        ("8*(N+M)*(H*d)**2/2", "4 (N + M) (H d)^2"),
+        ("N*M*(2*h+v)", "N M (2 h + v)"),
+        ("max(N, M)*d", r"\max(N, M) d"),
+        ("N*M/2", "1/2 N M"),
+        ("7", "7"),
     ],
 )
-def test_costs_are_formulas(expression: str, formula: str) -> None:
-    assert reference.cost(expression) == formula
+def test_a_cost_is_written_as_by_hand(expression: str, tex: str) -> None:
+    assert formula.formula(expression) == tex
+
+
+@pytest.mark.parametrize("expression", ["N-M", "f(N)", "N**M", "'N'", "2.5*N"])
+def test_what_is_no_cost_is_refused(expression: str) -> None:
+    with pytest.raises(ValueError, match="expected sums and products"):
+        formula.formula(expression)
 
 
 def test_links_to_a_paper_get_the_anchor_of_its_entry() -> None:
@@ -308,15 +335,17 @@ def test_card_pages_are_made_kept_and_dropped(
 ) -> None:
     from attnkit import catalog
 
-    cards = [SimpleNamespace(key="dot"), SimpleNamespace(key="gone")]
+    cost = {"time": "N*N*4", "memory": "N"}
+    cards = [SimpleNamespace(key=key, **cost) for key in ("dot", "gone")]
     monkeypatch.setattr(reference, "CARDS", tmp_path)
     monkeypatch.setattr(catalog, "cards", lambda: cards)
-    monkeypatch.setattr(catalog, "reference_page", lambda card: f"# {card.key}\n")
+    monkeypatch.setattr(catalog, "reference_page", lambda card: "$O(N N 4)$\n")
     reference.write_cards(None, None)
     before = (tmp_path / "dot.md").stat().st_mtime_ns
     cards.pop()
     reference.write_cards(None, None)
     assert [path.name for path in tmp_path.iterdir()] == ["dot.md"]
+    assert (tmp_path / "dot.md").read_text("utf-8") == "$O(4 N^2)$\n"
     assert (tmp_path / "dot.md").stat().st_mtime_ns == before
 
 
