@@ -9,6 +9,7 @@ from attnkit.live.frames import WordToFrame
 from attnkit.live.lab import ScoreLab
 from attnkit.live.orders import OrderMask
 from attnkit.live.pack import pack, rounded
+from attnkit.live.places import PositionLab
 from attnkit.live.pooling import PoolingOverTime
 from attnkit.live.race import BottleneckRace
 from attnkit.live.regions import WordToRegion
@@ -24,6 +25,7 @@ __all__ = [
     "LiveWidget",
     "OrderMask",
     "PoolingOverTime",
+    "PositionLab",
     "Predict",
     "ScoreLab",
     "SegmentMemory",

@@ -17,9 +17,9 @@ const MANY = 1200;
  * @param onKey called first with (event, row, col); true = handled (for edits)
  * @param verb between the names of row and column; sums: a sum per row in the table
  * @param knob an element that the matrix places on the peak of the selected row
- * @returns { el, table, update({ rows, cols, values, marks, forced, heads }) }
+ * @returns { el, table, update({ rows, cols, values, marks, forced, heads, sides }) }
  *   marks[r] = list of columns to ring (the known truth); forced[r] = row was overridden;
- *   heads = shorter words above the columns, where there is no room for their names
+ *   heads, sides = shorter words for columns and rows, where their names have no room
  */
 export function heatMatrix({ label, rowAxis, colAxis, selection, onKey = null, knob = null, showValues = false, verb = "reads", sums = true }) {
   let now = { rows: [], cols: [], values: [] };
@@ -88,7 +88,7 @@ export function heatMatrix({ label, rowAxis, colAxis, selection, onKey = null, k
     if (board.dataset.shape !== `${now.rows.length}×${now.cols.length}`) build();
     now.cols.forEach((name, c) => text(heads.cols[c], now.heads?.[c] ?? name));
     now.rows.forEach((name, r) => {
-      text(heads.rows[r], name);
+      text(heads.rows[r], now.sides?.[r] ?? name);
       heads.rows[r].classList.toggle("at-forced", Boolean(now.forced?.[r]));
     });
     if (!cells.length && now.rows.length) paintCanvas();
