@@ -105,6 +105,53 @@ def test_where_captions_differ(one: list, other: list, places: list) -> None:
     assert in_node("widgets/word_to_frame.js", "differing", [[one, other]]) == [places]
 
 
+@pytest.mark.parametrize(
+    ("blank", "words"),
+    [
+        ([0, 5], "no word is shown by what you blanked."),
+        ([1], "another frame still shows red, circle."),
+        ([1, 2], "though no frame is left that shows red, circle."),
+        ([3, 4], "though no frame is left that shows left."),
+        ([0, 1, 4], "though no frame is left that shows left."),
+    ],
+)
+def test_a_blank_that_changes_nothing_is_explained_by_what_is_true(
+    blank: list, words: str
+) -> None:
+    truth, told = [[1, 2], [1, 2], [4], []], ["red", "circle", "left", "then"]
+    call = [blank, truth, told]
+    (said,) = in_node("widgets/word_to_frame.js", "untouched", [call])
+    assert said.startswith("The caption stays the same") and said.endswith(words)
+
+
+def test_an_empty_frame_shows_no_word(cinema: Bench) -> None:
+    made = widget()
+    page = cinema.show(made)
+    shown = {t for word in made.data["clips"][0]["truth"] for t in word}
+    empty = next(
+        t for t in range(15, -1, -1) if t not in shown | {t - 1 for t in shown}
+    )
+    frame(cinema, empty).click()
+    assert page.locator(".at-truth-key").is_visible()
+    page.get_by_role("button", name="Blank this frame").click()
+    read = cinema.read()
+    if not read["changed"]:
+        said = page.locator(".at-diff").text_content()
+        assert "no word is shown by what you blanked" in said
+    assert page.locator(".at-truth-key").is_hidden()
+
+
+def test_the_prediction_stands_beside_its_clip_only(cinema: Bench) -> None:
+    page = cinema.show(widget())
+    asked = page.get_by_text("Predict: a frame goes blank")
+    assert asked.is_visible()
+    another(cinema)
+    assert asked.is_hidden()
+    another(cinema)
+    another(cinema)
+    assert asked.is_visible()
+
+
 def test_the_first_word_looks_where_the_weights_are_largest(bench: Bench) -> None:
     made = widget()
     bench.show(made)

@@ -46,6 +46,19 @@ export function captioner({ encode, step }, size) {
   };
 }
 
+/**
+ * What it means that blank frames changed no word. Three things may be true of them: they
+ * show nothing that was told, other frames show it too, or nothing is left that shows it.
+ */
+export function untouched(blank, truth, words) {
+  const told = truth.map((frames, i) => ({ word: words[i], frames })).filter(({ frames }) => frames.some((t) => blank.includes(t)));
+  const names = (list) => [...new Set(list.map(({ word }) => word))].join(", ");
+  if (!told.length) return "The caption stays the same: no word is shown by what you blanked.";
+  const lost = told.filter(({ frames }) => frames.every((t) => blank.includes(t)));
+  if (!lost.length) return `The caption stays the same: another frame still shows ${names(told)}.`;
+  return `The caption stays the same, though no frame is left that shows ${names(lost)}.`;
+}
+
 /** Places at which two captions differ. */
 export const differing = (a, b) => Array.from({ length: Math.max(a.length, b.length) }, (_, i) => i).filter((i) => a[i] !== b[i]);
 
@@ -78,16 +91,16 @@ export function mount({ root, data, state, update, report, kernel }) {
     saved: { guess: state.guess, revealed: state.revealed }, answer: verdict,
     save: (patch) => { now = { ...now, ...patch }; update(patch); } });
   const todo = goals(tasks());
+  const legend = h("p", { class: "at-small" }, h("span", { class: "at-truth-key", "aria-hidden": "true" }), " true frames of the word.");
+  const asked = gate ? h("details", { class: "at-more" }, h("summary", {}, "Predict: a frame goes blank"), gate.el) : null;
   const live = h("div", { class: "at-live" },
     h("div", { class: "at-cinema" }, film.screen, h("div", { class: "at-live" }, film.el, scrub.el, h("div", { class: "at-buttons" }, blank, back, data.clips.length > 1 ? next : null))),
     caption.el, diff,
     h("div", { class: "at-duo" },
       h("section", { class: "at-step", "aria-label": "Attention weights" },
-        h("div", { class: "at-head" }, h("b", {}, "Attention"), h("span", { class: "at-quiet" }, "row: word, column: frame")), matrix.el,
-        h("p", { class: "at-small" }, h("span", { class: "at-truth-key", "aria-hidden": "true" }), " true frames of the word.")),
+        h("div", { class: "at-head" }, h("b", {}, "Attention"), h("span", { class: "at-quiet" }, "row: word, column: frame")), matrix.el, legend),
       h("section", { class: "at-step", "aria-label": "Entropy of each word" }, flat.el)));
-  const box = h("div", { class: "at at-w6f" }, notice, live,
-    gate ? h("details", { class: "at-more" }, h("summary", {}, "Predict: a frame goes blank"), gate.el) : null, todo.el);
+  const box = h("div", { class: "at at-w6f" }, notice, live, asked, todo.el);
   box.addEventListener("keydown", (event) => {
     if (event.ctrlKey || event.metaKey || event.altKey || event.target.closest("button, input, summary, textarea")) return;
     if (event.key === " ") scrub.toggle();
@@ -116,7 +129,7 @@ export function mount({ root, data, state, update, report, kernel }) {
     const at = differing(whole.tokens, without.tokens);
     const then = without.tokens.filter((id) => id !== data.eos).map(symbol).join(" ");
     return { value: at.length ? at[0] + 1 : 0, tolerance: 0.1, digits: 0,
-      explain: at.length ? `Without the frame the model writes “${then}”.` : "No word changes: other frames tell the same." };
+      explain: at.length ? `Without the frame the model writes “${then}”.` : untouched([data.mark], data.clips[0].truth, data.clips[0].target) };
   }
   function refresh() {
     if (model) { show(written(now.clip, []), written(now.clip, now.blank)); return; }
@@ -145,10 +158,12 @@ export function mount({ root, data, state, update, report, kernel }) {
     flat.update({ x: words, series: [{ mean: shown.entropy }] });
     scrub.update(data.frames);
     back.disabled = !now.blank.length;
+    legend.hidden = Boolean(now.blank.length); // other words may stand in the rows
+    if (asked) asked.hidden = now.clip !== 0;
     diff.hidden = !now.blank.length;
     if (now.blank.length) {
       own.update({ tokens: free.tokens.map(symbol), notes: free.tokens.map((_, i) => (changed.includes(i) ? "changed" : "")) });
-      text(said, changed.length ? `Blanking frame ${now.blank.map((t) => t + 1).join(", ")} changed ${changed.length} of ${Math.max(words.length, free.tokens.length)} words.` : "The caption stays the same: other frames tell what this one told.");
+      text(said, changed.length ? `Blanking frame ${now.blank.map((t) => t + 1).join(", ")} changed ${changed.length} of ${Math.max(words.length, free.tokens.length)} words.` : untouched(now.blank, clip.truth, clip.target));
     }
     const word = Math.min(now.word, words.length - 1);
     selection.pick({ word, frame: Math.min(now.frame, data.frames - 1) });
