@@ -1,16 +1,17 @@
 """Keep the chapter notebooks canonical, and stamp what has its source elsewhere.
 
     python -m tools.notebooks --check       # says what is not as it should be
-    python -m tools.notebooks --write       # canonical form, setup cell, solutions
+    python -m tools.notebooks --write       # canonical form, stamps
     python -m tools.notebooks --pictures    # and the widgets' static pictures
 
 Each takes files; all notebooks where none is named.
 
 Canonical: sorted keys, stable ids, tags from a fixed vocabulary, no outputs but those
 that nbval compares and the pictures of widgets. The setup cell is made from the
-repository's address in `_config.yml`, solutions from `attnkit.exercises`, pictures from
-the last run of the book. What a tool cannot mend (an unknown tag, a line too long,
-syntax that only the book understands) is told and makes `--check` and `--write` fail.
+repository's address in `_config.yml`, solutions from `attnkit.exercises`, anchors of
+citations from the bibliography, pictures from the last run of the book. What a tool
+cannot mend (an unknown tag, a line too long, syntax that only the book understands) is
+told and makes `--check` and `--write` fail.
 """
 
 import argparse
@@ -153,6 +154,16 @@ def stamp_solutions(notebook: dict, chapter: str) -> None:
             cell["source"] = words.splitlines(keepends=True)
 
 
+def stamp_citations(notebook: dict) -> None:
+    """Let links to the bibliography lead to the entries that their words name."""
+    from tools.citations import stamp
+
+    for cell in notebook["cells"]:
+        if cell["cell_type"] == "markdown":
+            source = stamp("".join(cell["source"]))
+            cell["source"] = source.splitlines(keepends=True)
+
+
 def stamp_pictures(notebook: dict, path: Path) -> None:
     """Take the static pictures of widgets from the chapter's last run."""
     from tools.execute import executed_path
@@ -209,11 +220,13 @@ def faults(notebook: dict) -> list[str]:
 # ------------------------------------------------------------------------------ main
 
 
-def renewed(path: Path, pictures: bool = False) -> dict:
+def renewed(path: Path, pictures: bool = False, citations: bool = False) -> dict:
     """What the file should hold."""
     notebook = canonical(json.loads(path.read_text(encoding="utf-8")), path.stem)
     stamp_setup(notebook)
     stamp_solutions(notebook, chapter_key(path))
+    if citations:
+        stamp_citations(notebook)
     if pictures:
         stamp_pictures(notebook, path)
     return notebook
@@ -221,7 +234,7 @@ def renewed(path: Path, pictures: bool = False) -> dict:
 
 def review(path: Path, write: bool, pictures: bool) -> list[str]:
     """Renew one file (or only compare it); what is wrong with it."""
-    notebook = renewed(path, pictures)
+    notebook = renewed(path, pictures, citations=write)
     new, wrong = dump(notebook), faults(notebook)
     if path.read_text(encoding="utf-8") != new:
         if write:

@@ -198,13 +198,27 @@ def case_text(cases: list[dict]) -> list[str]:
     return [f"## {first['name']}", "", facts, "", *table(head, rows), ""]
 
 
-def speed_text(result: dict) -> list[str]:
-    """All that one file of results says; tasks in the order of the file."""
+def tasks_text(result: dict) -> list[str]:
+    """The tasks of one file of results, in the order of the file."""
     tasks: dict[tuple[str, str], list[dict]] = defaultdict(list)
     for case in result["cases"]:
         tasks[case["name"], case["size"]].append(case)
-    lines = ["## The machine", "", machine_text(result), "", *import_text(result)]
-    return lines + [line for cases in tasks.values() for line in case_text(cases)]
+    return [line for cases in tasks.values() for line in case_text(cases)]
+
+
+def speed_text(results: list[dict]) -> list[str]:
+    """All files of results; a machine is named again only where it is another."""
+    lines, before = [], ""
+    for result in results:
+        machine, title = (
+            machine_text(result),
+            "Another run" if before else "The machine",
+        )
+        if machine != before:
+            lines += [f"## {title}", "", machine, "", *import_text(result)]
+        lines += tasks_text(result)
+        before = machine
+    return lines
 
 
 class SpeedTable(Made):
@@ -216,8 +230,7 @@ class SpeedTable(Made):
             self.env.note_dependency(str(file))
         if not files:
             return ["Nothing has been measured yet: see the folder `benchmarks/`."]
-        results = [json.loads(file.read_text("utf-8")) for file in files]
-        return [line for result in results for line in speed_text(result)]
+        return speed_text([json.loads(file.read_text("utf-8")) for file in files])
 
 
 def setup(app: Sphinx) -> dict:

@@ -323,7 +323,10 @@ def test_speed_shows_a_row_per_implementation_and_the_passes_across() -> None:
         "rounds": 5,
         "cases": [forward, both],
     }
-    text = "\n".join(reference.speed_text(result))
+    text = "\n".join(reference.speed_text([result, result]))
+    assert text.count("## The machine") == 1 and "## Another run" not in text
+    other = result | {"rounds": 9}
+    assert "## Another run" in reference.speed_text([result, other])
     assert "## attend\n" in text
     assert "Sizes: batch 8 × width 64. Floor: softmax (2.5 ms forward" in text
     assert "| ours | 1.5 (1.4–1.7) | 1.5 (1.4–1.7) |" in text

@@ -147,6 +147,15 @@ def test_canonical_form_is_a_fixed_point_and_keeps_ids_that_colab_moved() -> Non
     assert notebooks.dump(again) == notebooks.dump(once)
 
 
+def test_links_to_papers_get_their_anchors() -> None:
+    page = "../../book/bibliography.md"
+    made = canonical(cell(f"By [Vaswani and\nothers, 2017]({page})."))
+    notebooks.stamp_citations(made)
+    (line,) = made["cells"][0]["source"][1:]
+    assert line == f"others, 2017]({page}#vaswani2017attention)."
+    assert notebooks.faults(made) == []
+
+
 def test_setup_cell_comes_first_and_names_the_one_address() -> None:
     notebook = canonical(cell("# Title"))
     notebooks.stamp_setup(notebook)
