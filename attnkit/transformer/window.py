@@ -58,12 +58,12 @@ def window_attention(
     check_at_least("global_places", global_places, 0)
     check_mask(mask, query.shape[:-1])
     keep = torch.ones(n, dtype=torch.bool, device=query.device)
-    keep = (keep if mask is None else mask).expand(query.shape[:-1])
+    keep = keep if mask is None else mask.expand(query.shape[:-1])
     rows, every = (query, key, value), min(global_places, n)
     context = _local(rows, keep, window, dilation, every, causal)
     if not every:
         return context
-    allowed = keep[..., None, :].expand(*keep.shape[:-1], every, n)
+    allowed = keep[..., None, :].expand(*query.shape[:-2], every, n)
     if causal:
         allowed = allowed & torch.ones_like(allowed).tril()
     wide = F.scaled_dot_product_attention(
@@ -108,9 +108,21 @@ def _local(
         if causal:
             known = known & (place[:every] <= at[..., None])
         allowed = torch.cat([known, allowed], -1)
-    context = F.scaled_dot_product_attention(q, k, v, attn_mask=allowed)
+    context = _fused(q, k, v, allowed)  # (..., r, C, w, d_v)
     context = context.flatten(-3, -2).transpose(-3, -2).flatten(-3, -2)
     return context[..., :n, :]
+
+
+def _fused(query: Tensor, key: Tensor, value: Tensor, allowed: Tensor) -> Tensor:
+    """Attention chunk by chunk; the fused kernels take four axes and no more."""
+    lead = query.shape[:-3]
+    if allowed.shape[:-3].numel() == 1:
+        mask = allowed.reshape(1, *allowed.shape[-3:])
+    else:
+        mask = allowed.expand(*lead, *allowed.shape[-3:]).flatten(0, -4)
+    rows = (x.reshape(-1, *x.shape[-3:]) for x in (query, key, value))
+    context = F.scaled_dot_product_attention(*rows, attn_mask=mask)
+    return context.unflatten(0, lead)
 
 
 def _strided(
