@@ -198,6 +198,17 @@ def test_goal_is_reached_by_keyboard_alone(bench: Bench) -> None:
     assert any(bench.read()["goals"][:2])
 
 
+def test_the_words_under_the_curve_stay_inside_the_drawing(bench: Bench) -> None:
+    page = bench.show(reader())
+    drawing = page.locator(".at-curve").bounding_box()
+    words = page.locator(".at-curve .at-ticks").first.locator("text")
+    assert words.count() == len(TEXT.split())
+    for word in words.filter(has_text="e").all():
+        box = word.bounding_box()
+        assert box["x"] >= drawing["x"]
+        assert box["x"] + box["width"] <= drawing["x"] + drawing["width"]
+
+
 def test_words_can_be_tapped(bench: Bench) -> None:
     page = bench.show(reader())
     page.get_by_text("words that the models know").click()
