@@ -109,6 +109,7 @@ def _best_step(inputs: Inputs) -> Inputs:
 def _enter(make: Callable[[Sizes], nn.Module], **given: Any) -> None:
     common = {
         "family": "rnn",
+        "chapter": "rnn/pooling",
         "attends_to": ("time",),
         "question": "when",
         "aggregate": SUM,
@@ -125,7 +126,7 @@ def _enter(make: Callable[[Sizes], nn.Module], **given: Any) -> None:
 
 def _usage(name: str, arguments: str = "") -> str:
     return f"""
-        from attnkit.rnn.pooling import {name}
+        from attnkit.rnn import {name}
 
         pool = {name}({arguments})
         context, weights = pool(states, mask, need_weights=True)
@@ -283,7 +284,7 @@ _enter(
     time="M*M*D",
     memory="M*D",
     usage="""
-        from attnkit.rnn.pooling import TimeStepAttention
+        from attnkit.rnn import TimeStepAttention
 
         block = TimeStepAttention(steps=20)
         weighted, weights = block(states, need_weights=True)
