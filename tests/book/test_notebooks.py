@@ -8,7 +8,7 @@ from pathlib import Path
 import nbformat
 import pytest
 
-from tools import notebooks, project
+from tools import citations, notebooks, project
 
 every_notebook = pytest.mark.parametrize(
     "path", notebooks.notebooks(), ids=project.chapter_name
@@ -52,6 +52,11 @@ def test_exercises_come_with_stub_check_hint_and_solution(path: Path) -> None:
     assert count == {"exercise": len(numbers), "solution": len(numbers)}
     for exercise in known:
         assert f'check("{exercise.key}"' in text or f'use("{exercise.key}"' in text
+
+
+@every_notebook
+def test_a_link_to_a_paper_leads_to_its_entry(path: Path) -> None:
+    assert citations.review(path, change=False) == []
 
 
 def cell(
