@@ -29,6 +29,7 @@ def test_another_number_of_regions_is_named(regions):
         saved_captioner(regions)
 
 
+@pytest.mark.slow
 def test_the_recipe_writes_what_is_read(tmp_path, monkeypatch):
     pytest.importorskip("safetensors")
     from recipes import regions as recipe
