@@ -27,9 +27,9 @@ class FrameCNN(nn.Module):
 
     One frame shows a colour and a shape, but not where it goes: that takes two. What
     became brighter or darker since the frame before (the light $\ell$ is the mean of
-    the colours) is a fourth channel of the picture, zero in the first frame. So a value depends on
-    frames t - 1 and t and on no other, and a weight on it means that the model looked
-    there.
+    the colours) is a fourth channel of the picture, zero in the first frame. So a value
+    depends on frames t - 1 and t and on no other, and a weight on it means that the
+    model looked there.
 
     Args:
         dim: D, width of a value.

@@ -17,10 +17,10 @@ class Run(NamedTuple):
     """One training of a captioner, measured on held-out clips.
 
     `model` names it, as in `MODELS` of the recipe; `words` and `exact` are those of
-    `ClipScores`. For "colour", "shape" and "motion": `right` is the share of right words
-    when the model writes alone, `pointing` is that of `ClipScores`, and `blind` the
-    share of words that are right `without_look`. The last two are empty for a model
-    without attention. `losses` are means over 20 steps each.
+    `ClipScores`. For "colour", "shape" and "motion": `right` is the share of words that
+    are right when the model writes alone, `pointing` is that of `ClipScores`, and
+    `blind` the share of words that are right `without_look`. The last two are empty for
+    a model without attention. `losses` are means over 20 steps each.
     """
 
     model: str
