@@ -1,25 +1,15 @@
 """Let links to the bibliography lead to the entry that their words name.
 
-    python -m tools.citations                  # tells which links lead to no entry
-    python -m tools.citations --write          # adds the anchors, in every notebook
-    python -m tools.citations --write PATH …   # in these
-
-`[Bahdanau, Cho and Bengio (2015)](../../book/bibliography.md)` gets the anchor
-`#bahdanau2014neural`: the entry by this first author and of this year. Only Markdown
-cells are touched, and only the address of a link.
+`make notebooks` does it: a link to `bibliography.md` with the words *Bahdanau, Cho and
+Bengio (2015)* gets the anchor `#bahdanau2014neural`, by first author and year.
 """
 
-import argparse
-import json
 import re
-import sys
 import unicodedata
 from functools import cache
-from pathlib import Path
 
 from pybtex.database import Entry, parse_file
 
-from tools.notebooks import dump, notebooks
 from tools.project import ROOT
 
 LINK = re.compile(
@@ -83,35 +73,3 @@ def stamp(text: str) -> str:
         return f"[{match['text']}]({match['page']}#{found[0]})"
 
     return LINK.sub(stamped, text)
-
-
-def cells(notebook: dict) -> list[dict]:
-    """The Markdown cells of a notebook."""
-    return [cell for cell in notebook["cells"] if cell["cell_type"] == "markdown"]
-
-
-def review(path: Path, change: bool) -> list[str]:
-    """The links of a notebook that lead to no entry, after stamping where asked."""
-    notebook = json.loads(path.read_text("utf-8"))
-    for cell in cells(notebook) if change else []:
-        cell["source"] = stamp("".join(cell["source"])).splitlines(keepends=True)
-    if change:
-        path.write_text(dump(notebook), "utf-8")
-    return [link for cell in cells(notebook) for link in wrong("".join(cell["source"]))]
-
-
-def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("paths", nargs="*", type=Path, help="notebooks; all if none")
-    parser.add_argument("--write", action="store_true", help="add the anchors")
-    args = parser.parse_args()
-    left = 0
-    for path in args.paths or notebooks():
-        for link in review(path, args.write):
-            left += 1
-            print(f"{path}: {link} leads to no entry")
-    return 1 if left else 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

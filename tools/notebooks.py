@@ -21,6 +21,7 @@ import re
 import sys
 from pathlib import Path
 
+from tools.citations import stamp
 from tools.project import ROOT, branch, chapter_key, repository
 
 COLUMNS, LINES = 72, 25
@@ -156,8 +157,6 @@ def stamp_solutions(notebook: dict, chapter: str) -> None:
 
 def stamp_citations(notebook: dict) -> None:
     """Let links to the bibliography lead to the entries that their words name."""
-    from tools.citations import stamp
-
     for cell in notebook["cells"]:
         if cell["cell_type"] == "markdown":
             source = stamp("".join(cell["source"]))

@@ -56,7 +56,9 @@ def test_exercises_come_with_stub_check_hint_and_solution(path: Path) -> None:
 
 @every_notebook
 def test_a_link_to_a_paper_leads_to_its_entry(path: Path) -> None:
-    assert citations.review(path, change=False) == []
+    cells = json.loads(path.read_text("utf-8"))["cells"]
+    words = ["".join(c["source"]) for c in cells if c["cell_type"] == "markdown"]
+    assert [link for text in words for link in citations.wrong(text)] == []
 
 
 def cell(
