@@ -2,7 +2,7 @@
 
 import itertools
 import os
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import torch
@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from attnkit.checkpoint import random_state, set_random_state
 
-Batches = Callable[[int], Iterable[Any]] | Sequence[Any]
+Batches = Callable[[int], Iterable[Any]] | Iterable[Any]
 
 
 class Processes:
@@ -90,7 +90,7 @@ class Stream:
                 yield batch
             if not count:
                 raise ValueError(
-                    f"batches: expected at least one, got none in {number}"
+                    f"batches: expected at least one, got none in {_told(one, number)}"
                 )
 
     def __next__(self) -> Any:
@@ -103,6 +103,14 @@ class Stream:
         for _ in itertools.islice(self.all, steps * self.team.size):
             pass
         set_random_state(before)
+
+
+def _told(one: Iterable[Any], number: int) -> str:
+    """The pass without a batch, and why where it is known."""
+    if isinstance(one, Iterator) and number > 0:
+        kind = type(one).__name__
+        return f"pass {number}: a {kind} may be read once, a list again and again"
+    return f"pass {number}"
 
 
 def move(batch: Any, device: torch.device | None) -> Any:

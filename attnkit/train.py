@@ -5,6 +5,7 @@ Several processes are started by PyTorch's own launcher, with no other change:
 gradients are averaged, and the first process alone prints and saves.
 """
 
+import contextlib
 import math
 import os
 import random
@@ -30,13 +31,12 @@ from attnkit.checkpoint import (
 )
 from attnkit.checks import check_positive
 from attnkit.processes import Batches, Processes, Stream, move
+from attnkit.train_checks import check_parts, check_resume, check_settings
 
 Loss = Callable[[nn.Module, Any], Tensor]
 Stop = float | Callable[[nn.Module], bool]
 File = str | os.PathLike | None
-SCHEDULES = ("one_cycle", "constant")
 PARTS = ("setup", "model", "optimizer", "schedule", "scaler", "history", "random")
-PRECISIONS = (None, torch.bfloat16, torch.float16)
 
 
 @dataclass
@@ -89,21 +89,25 @@ def fit(
     Args:
         model: trained in place, and left in training mode.
         batches: a function that gives the batches of pass 0, 1, 2, ... for its number,
-            the same ones whenever it is asked, or a list of batches.
+            the same ones whenever it is asked, or a list of batches. Without
+            `checkpoint` also what can be read once per pass, as a `DataLoader`.
         loss: (model, batch) → the number to minimize, a tensor of one element.
         steps: optimizer steps; with several processes each takes one batch per step.
         lr: peak (one_cycle) or constant learning rate.
-        seed: of dropout and of anything random in `loss`.
+        seed: of dropout and of anything random in `loss`. The global generators of
+            Python, NumPy and PyTorch are seeded with it, and are not put back.
         device: where to train; None leaves the model where it is. "cuda" under
             torchrun is the process's own device.
-        autocast: torch.bfloat16 or torch.float16 for mixed precision.
+        autocast: torch.bfloat16 or torch.float16 for mixed precision. In float16 a
+            step whose gradients overflow moves nothing, yet counts.
         clip: largest gradient norm; None does not clip.
         schedule: "one_cycle" or "constant".
         optimizer: (parameters, lr=...) → optimizer; Adam if None.
         progress: show a progress bar.
         stop: end early when the mean loss of the last `every` steps is below this
             number, or when this function of the model says so.
-        every: steps between two looks at `stop`, and between two checkpoints.
+        every: steps between two looks at `stop`, and between two checkpoints; no
+            mean is below `stop` before so many steps are made.
         checkpoint: file that keeps the state of the run; written beside and then
             put in place, so that a full disk or a crash leaves the old one.
         resume: go on from `checkpoint` if it is there, else begin. A run that `stop`
@@ -113,15 +117,19 @@ def fit(
         `History`.
 
     Raises:
-        ValueError: an argument out of range, no batches, a loss that is not finite, or
-            a checkpoint of another run or broken.
-        TypeError: an argument, or what `loss` returns, is of another type.
+        ValueError: an argument out of range, a model without a weight to train, no
+            batches, a loss that is not finite, or a checkpoint of another run or a
+            broken one.
+        TypeError: an argument, or what `loss` returns, is of another type; also with
+            `checkpoint` batches that need not be the same when the run is resumed.
         OSError: `checkpoint` cannot be written or read, found out before the first
             step. If it can no longer be written later, the run goes on and warns.
     """
     check_positive("steps", steps)
     check_positive("every", every)
-    _check(lr, clip, autocast, schedule, resume, checkpoint)
+    check_settings(lr, clip, autocast, schedule, seed, stop)
+    check_resume(resume, checkpoint)
+    check_parts(model, batches, loss, optimizer, checkpoint)
     with Processes() as team:
         if checkpoint is not None and team.rank == 0:
             check_writable(checkpoint)
@@ -137,25 +145,6 @@ def fit(
         with _bar(run, progress) as bar:
             _loop(run, stream, loss, bar, stop, every, checkpoint)
     return run.history
-
-
-def _check(
-    lr: float,
-    clip: float | None,
-    autocast: torch.dtype | None,
-    schedule: str,
-    resume: bool,
-    checkpoint: File,
-) -> None:
-    check_positive("lr", lr, float)
-    if clip is not None:
-        check_positive("clip", clip, float)
-    if autocast not in PRECISIONS:
-        raise ValueError(f"autocast: expected one of {PRECISIONS}, got {autocast!r}")
-    if schedule not in SCHEDULES:
-        raise ValueError(f"schedule: expected one of {SCHEDULES}, got {schedule!r}")
-    if resume and checkpoint is None:
-        raise ValueError("checkpoint: expected a file to resume from, got None")
 
 
 def _bar(run: "_Run", progress: bool) -> tqdm:
@@ -198,7 +187,8 @@ def _reached(stop: Stop | None, run: "_Run", every: int) -> bool:
     if stop is None or run.team.rank > 0:
         return False
     if not callable(stop):
-        return sum(run.history.losses[-every:]) / every < stop
+        last = run.history.losses[-every:]
+        return len(last) == every and sum(last) / every < stop
     reached = bool(stop(run.model))
     run.model.train()
     return reached
@@ -241,7 +231,8 @@ class _Run:
                 self.optimizer,
                 setup["lr"],
                 total_steps=setup["steps"] + 1,
-                pct_start=0.2,
+                # 0.2 of 5 rates ends where it begins: torch divides by that length
+                pct_start=0.25 if setup["steps"] == 4 else 0.2,
             )
         self.kind = self.weights[0].device.type
         self.autocast = autocast
@@ -268,10 +259,18 @@ class _Run:
         self.history.rates.append(self.optimizer.param_groups[0]["lr"])
         self.scaler.step(self.optimizer)
         self.scaler.update()
-        if self.schedule is not None:
-            self.schedule.step()
+        self._next_rate()
         self.history.losses.append(mean.item())
         return mean.item()
+
+    def _next_rate(self) -> None:
+        if self.schedule is None:
+            return
+        with contextlib.ExitStack() as quiet:
+            if self.scaler.is_enabled():  # it may have left out the optimizer's step
+                quiet.enter_context(warnings.catch_warnings())
+                warnings.filterwarnings("ignore", "Detected call of `lr_scheduler")
+            self.schedule.step()
 
     def _average_gradients(self) -> None:
         if self.team.size > 1:

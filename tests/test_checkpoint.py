@@ -6,7 +6,7 @@ import re
 import pytest
 import torch
 from torch import nn
-from training import breaking, network, run, same, weights
+from training import breaking, loss, network, run, same, weights
 
 resource = pytest.importorskip("resource")
 
@@ -79,6 +79,18 @@ def test_a_run_that_was_stopped_goes_on_when_asked_to(tmp_path):
     history = run(model, steps=100, checkpoint=path, resume=True)
     assert not history.stopped and history.losses == expected.losses
     assert same(weights(model), weights(whole))
+
+
+def test_a_stop_is_not_reached_by_fewer_losses_than_it_looks_at(tmp_path):
+    def flat(model, batch):
+        return loss(model, batch) * 0 + 0.4
+
+    path = tmp_path / "run.pt"
+    first = run(network(), flat, stop=0.5, every=5, checkpoint=path)
+    assert first.stopped and first.steps == 5
+    options = {"stop": 0.2, "every": 20, "checkpoint": path, "resume": True}
+    again = run(network(), flat, **options)
+    assert again.steps == 30 and not again.stopped  # 5 x 0.4 / 20 is below 0.2
 
 
 # --- what is no checkpoint of this run --------------------------------------------

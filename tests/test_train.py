@@ -1,6 +1,7 @@
 """One loop: the same numbers however often it is interrupted or shared out."""
 
 import json
+import math
 import os
 import subprocess
 import sys
@@ -58,6 +59,18 @@ def test_batches_may_be_a_list():
     assert same(weights(three), weights(four))
 
 
+def test_one_cycle_takes_any_number_of_steps():
+    for steps in range(1, 12):
+        rates = run(network(), steps=steps).rates
+        assert len(rates) == steps and 0 < min(rates) <= max(rates) <= 1e-2
+
+
+def test_a_step_left_out_in_float16_is_no_warning(recwarn):
+    model = network(0.0)
+    history = run(model, autocast=torch.float16, clip=None)
+    assert history.steps == 30 and not recwarn.list
+
+
 def test_stop_at_a_target():
     by_loss = run(network(0.0), steps=400, stop=0.05, every=10)
     assert by_loss.stopped and 10 < by_loss.steps < 400
@@ -103,6 +116,8 @@ def test_autocast_trains_and_keeps_float32_weights():
         ({"autocast": torch.int8}, "autocast: .*got torch.int8"),
         ({"schedule": "cosine"}, "schedule: .*got 'cosine'"),
         ({"resume": True}, "checkpoint: expected a file to resume from"),
+        ({"lr": math.inf}, "lr: expected a finite number, got inf"),
+        ({"stop": math.nan}, "stop: expected a number, got nan"),
     ],
 )
 def test_bad_input_is_named(options, message):
@@ -119,6 +134,11 @@ def test_bad_input_is_named(options, message):
         ({"every": True}, "every: expected type int, got bool"),
         ({"lr": "fast"}, "lr: expected type float, got str"),
         ({"clip": "1"}, "clip: expected type float, got str"),
+        ({"seed": None}, "seed: expected type int, got NoneType"),
+        ({"seed": 1.5}, "seed: expected type int, got float"),
+        ({"stop": "a"}, "stop: expected a number or a function of the model, got str"),
+        ({"optimizer": "adam"}, "optimizer: expected a function, got str"),
+        ({"loss": "mse"}, "loss: expected a function, got str"),
     ],
 )
 def test_another_type_is_named(options, message):
@@ -149,6 +169,38 @@ def test_no_batches_and_no_number_are_named():
     wrong = lambda model, batch: loss(model, batch) * torch.nan  # noqa: E731
     with pytest.raises(ValueError, match="loss: expected a finite number, got nan"):
         fit(network(), data, wrong, steps=1, lr=1.0, seed=1, progress=False)
+
+
+def test_a_frozen_model_is_named(tmp_path):
+    model = network().requires_grad_(False)
+    with pytest.raises(ValueError, match="model: expected at least one weight to tr"):
+        run(model, checkpoint=tmp_path / "run.pt")
+    assert not list(tmp_path.iterdir())
+
+
+def train_on(batches, **options):
+    settings = {"steps": 9, "lr": 1e-2, "seed": 5, "progress": False}
+    return fit(network(), batches, loss, **(settings | options))
+
+
+def test_batches_that_may_differ_when_asked_again_keep_no_checkpoint(tmp_path):
+    loader = torch.utils.data.DataLoader(data(), batch_size=None, shuffle=True)
+    assert train_on(loader).steps == 9
+    file = tmp_path / "run.pt"
+    for wrong, kind in ((loader, "DataLoader"), (iter(data()), "list_iterator")):
+        with pytest.raises(TypeError, match=f"batches: expected a list .*got {kind}, "):
+            train_on(wrong, checkpoint=file)
+    assert not file.exists()
+    for right in (data(), tuple(data()), data):
+        train_on(right, checkpoint=file, resume=True)
+
+
+def test_batches_that_are_none_or_can_be_read_only_once_are_named():
+    with pytest.raises(TypeError, match=r"batches: expected a list .*, got int"):
+        train_on(6)
+    with pytest.raises(ValueError, match="none in pass 1: a generator may be read on"):
+        train_on(batch for batch in data())
+    assert train_on((batch for batch in data()), steps=6).steps == 6
 
 
 def test_progress_is_shown_when_asked(capsys):
