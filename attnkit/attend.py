@@ -128,9 +128,10 @@ def attend(
     if score is scaled_dot and normalize is softmax and not need_weights:
         return _fused(query, key, value, mask)
     scores = score(query, key)  # (..., N, M)
-    check_float("scores", scores)
+    _check_made("score", scores, query, key)
     check_mask(mask, scores.shape)
     weights = normalize(scores, mask)  # (..., N, M)
+    _check_made("normalize", weights, query, key)
     context = aggregate(weights, value)  # (..., N, d_v)
     return (context, weights) if need_weights else context
 
@@ -146,6 +147,20 @@ def _check(query: Tensor, key: Tensor, value: Tensor) -> None:
         raise ValueError(
             f"value: expected {key.shape[-2]} rows as in key, got shape "
             f"{tuple(value.shape)}"
+        )
+
+
+def _check_made(name: str, made: Tensor, query: Tensor, key: Tensor) -> None:
+    """Raise unless a callable gave a number for each query and key."""
+    if not isinstance(made, Tensor):
+        raise TypeError(
+            f"{name}: expected to return a tensor, got {type(made).__name__}"
+        )
+    wish = query.shape[-2], key.shape[-2]
+    if not made.is_floating_point() or made.shape[-2:] != wish:
+        raise ValueError(
+            f"{name}: expected to return floats of shape (..., {wish[0]}, {wish[1]}), "
+            f"got {made.dtype} of shape {tuple(made.shape)}"
         )
 
 

@@ -97,6 +97,14 @@ def check_at_least(name: str, value: Any, least: int) -> None:
         raise ValueError(f"{name}: expected at least {least}, got {value}")
 
 
+def check_share(name: str, value: Any) -> None:
+    """Raise unless `value` is a number from 0 up to, but not, 1."""
+    if isinstance(value, bool) or not isinstance(value, float | int):
+        raise TypeError(f"{name}: expected a number, got {type(value).__name__}")
+    if not 0 <= value < 1:
+        raise ValueError(f"{name}: expected 0 or more and less than 1, got {value}")
+
+
 def check_shape(name: str, value: Tensor, shape: Iterable[int]) -> None:
     """Raise unless `value` has exactly this shape."""
     if value.shape != tuple(shape):

@@ -215,7 +215,7 @@ def test_errors_name_argument_wish_and_what_came(case, need_weights):
         (
             lambda: attend(Q, K, V, score=lambda query, key: 1.0),
             TypeError,
-            "scores: expected a tensor, got float",
+            "score: expected to return a tensor, got float",
         ),
         (lambda: aggregate(W.double(), V), ValueError, "weights: .*float32 as in val"),
         (lambda: aggregate(W, K3), ValueError, r"weights: .*value \(3,\), got \(2,\)"),
@@ -251,7 +251,7 @@ def test_errors_name_argument_wish_and_what_came(case, need_weights):
         (
             lambda: attend(Q, K, V, normalize=sample_reinforce),
             TypeError,
-            "weights: expected a tensor, got tuple",
+            "normalize: expected to return a tensor, got tuple",
         ),
     ],
 )
@@ -300,3 +300,17 @@ def test_exports_for_any_number_of_keys(name):
     for m in (5, 9):
         inputs = example(m)
         torch.testing.assert_close(program.module()(*inputs), Attend()(*inputs))
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"score": lambda q, k: torch.zeros(2, 1, 5)}, "score: expected to return"),
+        ({"normalize": lambda e, m: e[:, :1]}, "normalize: expected to return floats"),
+        ({"score": lambda q, k: torch.zeros(2, 3, 5).long()}, "score: .*torch.int64"),
+    ],
+)
+def test_what_a_callable_returns_is_checked(given, message):
+    query, key = torch.randn(2, 3, 4), torch.randn(2, 5, 4)
+    with pytest.raises(ValueError, match=message):
+        attend(query, key, key, **given)

@@ -78,6 +78,11 @@ class LanguageModel(nn.Module):
     def step(self, ids: Tensor, cache: Cache | None = None) -> tuple[Tensor, Cache]:
         """Logits (B, N, V) of new symbols (B, N) after those of the cache, and the
         new cache; the old one is not changed."""
+        if cache is not None and len(cache.layers) not in (0, len(self.layers)):
+            raise ValueError(
+                f"cache: expected {len(self.layers)} layers, got {len(cache.layers)}; "
+                "it is of another model"
+            )
         logits, cache, _ = self._run(ids, cache or Cache(()), None, False)
         return logits, cache
 

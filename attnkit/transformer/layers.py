@@ -13,7 +13,7 @@ from typing import NamedTuple
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from attnkit.checks import check_positive
+from attnkit.checks import check_positive, check_share
 
 from .multihead import KeyValue, MultiHeadAttention
 from .positions import ScorePosition
@@ -43,16 +43,20 @@ class FeedForward(nn.Module):
 
     Args:
         embed_dim: $D$.
-        hidden_dim: width inside, most often $4 D$.
+        hidden_dim: width inside; $4 D$ if None.
         dropout: of the hidden layer, in training.
 
     Source:
         Vaswani et al. 2017 (arXiv:1706.03762), section 3.3.
     """
 
-    def __init__(self, embed_dim: int, hidden_dim: int, dropout: float = 0.0) -> None:
+    def __init__(
+        self, embed_dim: int, hidden_dim: int | None = None, dropout: float = 0.0
+    ) -> None:
         super().__init__()
+        hidden_dim = 4 * embed_dim if hidden_dim is None else hidden_dim
         check_positive("hidden_dim", hidden_dim)
+        check_share("dropout", dropout)
         self.inner = nn.Linear(embed_dim, hidden_dim)
         self.outer = nn.Linear(hidden_dim, embed_dim)
         self.dropout = dropout
@@ -112,7 +116,7 @@ class EncoderLayer(_Layer):
         self.attention = MultiHeadAttention(
             embed_dim, num_heads, dropout=dropout, position=position
         )
-        self.feed_forward = FeedForward(embed_dim, ff_dim or 4 * embed_dim, dropout)
+        self.feed_forward = FeedForward(embed_dim, ff_dim, dropout)
         self.attention_norm = nn.LayerNorm(embed_dim)
         self.feed_forward_norm = nn.LayerNorm(embed_dim)
 
@@ -185,7 +189,7 @@ class DecoderLayer(_Layer):
         if cross:
             self.cross_attention = MultiHeadAttention(embed_dim, num_heads, **heads)
             self.cross_norm = nn.LayerNorm(embed_dim)
-        self.feed_forward = FeedForward(embed_dim, ff_dim or 4 * embed_dim, dropout)
+        self.feed_forward = FeedForward(embed_dim, ff_dim, dropout)
         self.feed_forward_norm = nn.LayerNorm(embed_dim)
 
     def forward(

@@ -25,8 +25,8 @@ class RandomFeatures(nn.Module):
     \mathbb E\,[\phi(q)^\top \phi(k)] = \exp(q^\top k / \sqrt d)$$
 
     The rows of $\Omega$ are Gaussian and orthogonal in blocks of $d$. They are drawn
-    once and kept; they learn nothing. A common factor of all rows of a sequence is left
-    out, against overflow; it cancels in attention.
+    once and kept; they learn nothing. Against overflow a factor is left out that
+    cancels in attention: for a query the row's own, for keys one that all share.
 
     Args:
         dim: $d$, width per head.
@@ -53,15 +53,16 @@ class RandomFeatures(nn.Module):
         directions = torch.cat(blocks)[:count].to(torch.get_default_dtype())
         self.register_buffer("directions", directions)  # (m, d)
 
-    def forward(self, x: Tensor) -> Tensor:
-        """Rows (..., N, d) → features (..., N, m)."""
+    def forward(self, x: Tensor, *, query: bool = False) -> Tensor:
+        """Rows (..., N, d), of queries or of keys → features (..., N, m)."""
         check_float("x", x)
         count, dim = self.directions.shape
         check_width("x", x, dim, "dim")
         x = x / dim**0.25
         power = x @ self.directions.mT - x.square().sum(-1, keepdim=True) / 2
         if power.shape[-2]:
-            power = power - power.detach().amax((-2, -1), keepdim=True)
+            axes = -1 if query else (-2, -1)
+            power = power - power.detach().amax(axes, keepdim=True)
         return torch.exp(power) / math.sqrt(count)
 
 
@@ -110,7 +111,11 @@ def linear_attention(
         raise ValueError(
             f"key: expected {query.shape[-2]} rows as in query, got {key.shape[-2]}"
         )
-    q, k = features(query), features(key)  # (..., N, f), (..., M, f)
+    if isinstance(features, RandomFeatures):
+        q, k = features(query, query=True), features(key)
+    else:
+        q, k = features(query), features(key)  # (..., N, f), (..., M, f)
+    _check_features(q, query, k)
     if mask is not None:
         k = k * mask[..., None]
     ones = torch.ones_like(value[..., :1])
@@ -118,6 +123,14 @@ def linear_attention(
     whole = _running(q, k, joined, block) if causal else q @ (k.mT @ joined)
     total = whole[..., -1:]
     return whole[..., :-1] / total.where(total > 0, 1.0)
+
+
+def _check_features(q: Tensor, query: Tensor, k: Tensor) -> None:
+    if q.shape[:-1] != query.shape[:-1] or q.shape[-1] != k.shape[-1]:
+        raise ValueError(
+            f"features: expected to return rows {tuple(query.shape[:-1])} of one width "
+            f"for queries and keys, got {tuple(q.shape)} and {tuple(k.shape)}"
+        )
 
 
 def _running(q: Tensor, k: Tensor, v: Tensor, block: int) -> Tensor:

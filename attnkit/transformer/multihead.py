@@ -6,14 +6,14 @@ or made once and asked many times (an encoder's memory). It comes in and goes ou
 module keeps nothing.
 """
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from attnkit.attend import aggregate, causal_mask, scaled_dot, softmax
-from attnkit.checks import check_float, check_positive, check_width
+from attnkit.checks import check_float, check_positive, check_share, check_width
 
 from .positions import ScorePosition
 
@@ -31,6 +31,8 @@ class KeyValue(NamedTuple):
         Raises:
             ValueError: another number of samples or heads, or another width.
         """
+        self.check()
+        new.check()
         mine, other = self.key.shape, new.key.shape
         if (mine[:2], mine[3]) != (other[:2], other[3]):
             raise ValueError(
@@ -44,6 +46,15 @@ class KeyValue(NamedTuple):
     def select(self, rows: Tensor) -> "KeyValue":
         """The samples of these numbers; a sample may repeat."""
         return KeyValue(self.key[rows], self.value[rows])
+
+    def check(self) -> None:
+        """Raise unless there is one value for each key, in each head: the fused kernel
+        does not look, and would read past the end."""
+        if self.key.shape[:3] != self.value.shape[:3]:
+            raise ValueError(
+                f"memory: expected a value for each key {tuple(self.key.shape)}, got "
+                f"values of shape {tuple(self.value.shape)}"
+            )
 
 
 class MultiHeadAttention(nn.Module):
@@ -92,9 +103,11 @@ class MultiHeadAttention(nn.Module):
         self.num_heads, self.num_kv_heads = num_heads, groups
         width = groups * (embed_dim // num_heads)
         self.query_proj = nn.Linear(embed_dim, embed_dim, bias=bias)
-        self.key_proj = nn.Linear(kdim or embed_dim, width, bias=bias)
-        self.value_proj = nn.Linear(vdim or embed_dim, width, bias=bias)
+        self.key_proj = nn.Linear(_width("kdim", kdim, embed_dim), width, bias=bias)
+        self.value_proj = nn.Linear(_width("vdim", vdim, embed_dim), width, bias=bias)
         self.output_proj = nn.Linear(embed_dim, embed_dim, bias=bias)
+        check_share("dropout", dropout)
+        _check_position(position, num_heads, embed_dim // num_heads)
         self.dropout, self.position = dropout, position
 
     def forward(
@@ -150,6 +163,11 @@ class MultiHeadAttention(nn.Module):
         ):
             check_float(name, given, 3)
             check_width(name, given, layer.in_features, "the width of its projection")
+        if value.shape[:2] != key.shape[:2]:
+            raise ValueError(
+                f"value: expected {key.shape[0]} × {key.shape[1]} rows as in key, got "
+                f"shape {tuple(value.shape)}"
+            )
         heads = self._split(self.key_proj(key), self.num_kv_heads)  # (B, G, M, d)
         if self.position is not None:
             heads = self.position.turn_key(heads, start)
@@ -173,10 +191,17 @@ class MultiHeadAttention(nn.Module):
         check_float("query", query, 3)
         width = self.query_proj.in_features
         check_width("query", query, width, "embed_dim")
+        memory.check()
+        if memory.key.shape[0] != query.shape[0]:
+            raise ValueError(
+                f"key: expected {query.shape[0]} samples as in query, got "
+                f"{memory.key.shape[0]}"
+            )
         heads = self._split(self.query_proj(query), self.num_heads)  # (B, H, N, d)
         n, m = heads.shape[2], memory.key.shape[2]
         mask = join_masks((*heads.shape[:3], m), mask, causal, heads)
         if self.position is not None:
+            _check_last(n, m)
             mask = _add(mask, self.position.bias(heads, m))
             heads = self.position.turn_query(heads, m - n)
         context, weights = self._three_steps(heads, memory, mask, need_weights)
@@ -203,6 +228,32 @@ class MultiHeadAttention(nn.Module):
     @staticmethod
     def _split(x: Tensor, heads: int) -> Tensor:
         return x.unflatten(-1, (heads, -1)).transpose(1, 2)  # (B, heads, N, d)
+
+
+def _check_last(n: int, m: int) -> None:
+    if n > m:
+        raise ValueError(
+            f"query: expected at most {m} queries, one for each key, as positions "
+            f"count from the first key, got {n}"
+        )
+
+
+def _check_position(position: Any, num_heads: int, head_dim: int) -> None:
+    if position is None:
+        return
+    if not isinstance(position, ScorePosition):
+        raise TypeError(
+            f"position: expected a ScorePosition or None, got {type(position).__name__}"
+        )
+    position.check(num_heads, head_dim)
+
+
+def _width(name: str, given: int | None, usual: int) -> int:
+    """A width that was given, or the usual one."""
+    if given is None:
+        return usual
+    check_positive(name, given)
+    return given
 
 
 def _check_heads(embed_dim: int, num_heads: int, groups: int) -> None:
@@ -297,5 +348,5 @@ def _fused(
 def _normalize(scores: Tensor, mask: Tensor | None) -> Tensor:
     if mask is None or mask.dtype == torch.bool:
         return softmax(scores, mask)
-    allowed = mask > -torch.inf
+    allowed = mask != -torch.inf
     return softmax(scores + mask.where(allowed, 0.0), allowed)

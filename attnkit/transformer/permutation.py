@@ -43,6 +43,8 @@ def permutation_masks(order: Tensor) -> Streams:
 
 def _ranks(order: Tensor) -> Tensor:
     """When each place comes."""
+    if not isinstance(order, Tensor):
+        raise TypeError(f"order: expected a tensor, got {type(order).__name__}")
     n = order.shape[-1] if order.dim() else 0
     places = torch.arange(n, device=order.device)
     whole = not (order.is_floating_point() or order.dtype == torch.bool)
@@ -111,19 +113,21 @@ class PermutationLanguageModel(nn.Module):
             need_weights: also return the weights of both streams.
 
         Returns:
-            logits (B, N, V) in the order of the text; or with a list of `Streams` of
+            logits (B, N, V) in the order of the text, where the first of an order
+            knows its place alone; or with a list of `Streams` of
             weights (B, H, N, N), one for each layer.
 
         Raises:
             ValueError: numbers or an order that do not fit.
         """
-        if order.shape[-1:] != ids.shape[1:]:
-            raise ValueError(
-                f"order: expected {ids.shape[1]} places as ids has symbols, got shape "
-                f"{tuple(order.shape)}"
-            )
-        masks = Streams(*(m.expand(len(ids), -1, -1) for m in permutation_masks(order)))
         content = self.embedding(ids)  # (B, N, D)
+        b, n = ids.shape
+        if tuple(order.shape) not in ((n,), (1, n), (b, n)):
+            raise ValueError(
+                f"order: expected {n} places as ids has symbols, ({b}, {n}) or ({n},), "
+                f"got shape {tuple(order.shape)}"
+            )
+        masks = Streams(*(m.expand(b, -1, -1) for m in permutation_masks(order)))
         query, maps = self.unknown.expand_as(content), []
         for layer in self.layers:
             memory = layer.remember(content)

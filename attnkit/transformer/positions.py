@@ -124,6 +124,20 @@ class ScorePosition(nn.Module):
     """
 
     spends = False
+    num_heads: int | None = None
+    head_dim: int | None = None
+
+    def check(self, num_heads: int, head_dim: int) -> None:
+        """Raise unless this position is made for so many heads of this width."""
+        for name, mine, theirs in (
+            ("num_heads", self.num_heads, num_heads),
+            ("head_dim", self.head_dim, head_dim),
+        ):
+            if mine not in (None, theirs):
+                raise ValueError(
+                    f"position: expected {type(self).__name__} with {name} {theirs}, "
+                    f"got {mine}"
+                )
 
     def turn_query(self, query: Tensor, start: int) -> Tensor:
         """Queries (B, H, N, d), the first at position `start`."""
@@ -161,10 +175,11 @@ class Rotary(ScorePosition):
     def __init__(self, head_dim: int, base: float = 10000.0) -> None:
         super().__init__()
         _check_even(head_dim)
+        check_positive("base", base, float)
         self.head_dim, self.base = head_dim, base
 
     def turn_query(self, query: Tensor, start: int) -> Tensor:
-        """Queries turned by their positions; the length of each stays."""
+        """Queries or keys turned by their positions; the length of each stays."""
         n = query.shape[-2]
         angles = _angles(n, self.head_dim, start, self.base, query)  # (N, d/2)
         cos, sin = angles.cos().to(query.dtype), angles.sin().to(query.dtype)
@@ -193,6 +208,7 @@ class Alibi(ScorePosition):
     def __init__(self, num_heads: int) -> None:
         super().__init__()
         check_positive("num_heads", num_heads)
+        self.num_heads = num_heads
         self.register_buffer("slopes", _slopes(num_heads), persistent=False)
 
     def bias(self, query: Tensor, m: int) -> Tensor:
@@ -241,7 +257,7 @@ class Shaw(ScorePosition):
     def __init__(self, head_dim: int, max_distance: int = 16) -> None:
         super().__init__()
         check_positive("max_distance", max_distance)
-        self.max_distance = max_distance
+        self.head_dim, self.max_distance = head_dim, max_distance
         shape = (2 * max_distance + 1, head_dim)
         self.key = nn.Parameter(torch.randn(shape) / math.sqrt(head_dim))
         self.value = nn.Parameter(torch.randn(shape) / math.sqrt(head_dim))
@@ -287,7 +303,8 @@ class TransformerXL(ScorePosition):
         check_positive("num_heads", num_heads)
         width = head_dim or embed_dim // num_heads
         _check_even(embed_dim)
-        self.embed_dim, self.num_heads = embed_dim, num_heads
+        self.embed_dim = embed_dim
+        self.num_heads, self.head_dim = num_heads, width
         self.place = nn.Linear(embed_dim, num_heads * width, bias=False)
         self.content_bias = nn.Parameter(torch.zeros(num_heads, 1, width))  # u
         self.place_bias = nn.Parameter(torch.zeros(num_heads, 1, width))  # v

@@ -5,7 +5,6 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.autograd.function import once_differentiable
 
 from attnkit.checks import check_float, check_mask, check_positive, check_same_dtype
 
@@ -36,11 +35,12 @@ def tiled_attention(
         key: (..., M, d), with the leading axes of the query.
         value: (..., M, d_v), likewise.
         mask: boolean, broadcastable to (..., N, M); True = may attend.
-        causal: query i sees keys up to its own place, counted from the end.
+        causal: a query sees the keys up to its own place; the last query sees all.
         block: rows and columns of a tile.
 
     Returns:
-        Context (..., N, d_v); zeros for a query that may attend to nothing.
+        Context (..., N, d_v); zeros for a query that may attend to nothing. Sums are
+        kept in single precision at least.
 
     Raises:
         ValueError: a shape, dtype or mask does not fit.
@@ -51,8 +51,18 @@ def tiled_attention(
     """
     check_rows(query, key, value)
     check_positive("block", block)
-    check_mask(mask, (*query.shape[:-1], key.shape[-2]))
-    return _Tiled.apply(query, key, value, mask, causal, block)
+    n, m = query.shape[-2], key.shape[-2]
+    check_mask(mask, (*query.shape[:-1], m))
+    if mask is not None:
+        wide = mask.reshape((1,) * (2 - mask.dim()) + mask.shape)
+        mask = wide.expand(*wide.shape[:-2], n, m)
+    device = query.device.type
+    if not torch.is_autocast_enabled(device):
+        return _Tiled.apply(query, key, value, mask, causal, block)[0]
+    dtype = torch.get_autocast_dtype(device)
+    rows = (x.to(dtype) for x in (query, key, value))
+    with torch.autocast(device, enabled=False):  # one precision for both passes
+        return _Tiled.apply(*rows, mask, causal, block)[0]
 
 
 def check_rows(query: Tensor, key: Tensor, value: Tensor) -> None:
@@ -72,40 +82,73 @@ def check_rows(query: Tensor, key: Tensor, value: Tensor) -> None:
 class _Tiled(torch.autograd.Function):
     """Forward and backward tile by tile; between them only N numbers are kept."""
 
-    @staticmethod
-    def forward(
-        ctx: Any, query: Tensor, key: Tensor, value: Tensor, *how: Any
-    ) -> Tensor:
-        ctx.how = how
-        context = query.new_zeros(*query.shape[:-1], value.shape[-1])
-        level = query.new_zeros(*query.shape[:-1], 1)
-        for rows in _blocks(query.shape[-2], how[2]):
-            found = _rows(query, key, value, rows, *how)
-            context[..., rows, :], level[..., rows, :] = found
-        ctx.save_for_backward(query, key, value, context, level)
-        return context
+    generate_vmap_rule = True
 
     @staticmethod
-    @once_differentiable
-    def backward(ctx: Any, grad: Tensor) -> tuple:
+    def forward(
+        query: Tensor,
+        key: Tensor,
+        value: Tensor,
+        mask: Tensor | None,
+        causal: bool,
+        size: int,
+    ) -> tuple[Tensor, Tensor]:
+        """The context, and the logarithm of each query's sum of exponentials."""
+        blocks, how = _blocks(query.shape[-2], size), (mask, causal, size)
+        if not blocks:
+            return query.new_zeros(*query.shape[:-1], value.shape[-1]), query[..., :1]
+        found = [_rows(query, key, value, rows, *how) for rows in blocks]
+        context, level = (torch.cat(parts, -2) for parts in zip(*found, strict=True))
+        return context.to(value.dtype), level
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple, output: tuple) -> None:
+        query, key, value, *ctx.how = inputs
+        context, level = output
+        ctx.save_for_backward(query, key, value, context, level)
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor, level_grad: Tensor) -> tuple:
         query, key, value, context, level = ctx.saved_tensors
-        scale = 1 / math.sqrt(query.shape[-1])
-        made = [torch.zeros_like(x) for x in (query, key, value)]
-        dot = (grad * context).sum(-1, keepdim=True)  # (..., N, 1)
-        for rows in _blocks(query.shape[-2], ctx.how[2]):
-            q, g = query[..., rows, :], grad[..., rows, :]
+        size = ctx.how[2]
+        # Of the level too, so that this pass has a derivative of its own.
+        dot = (grad * context).sum(-1, keepdim=True) - level_grad  # (..., N, 1)
+        key_grads: dict[int, tuple[Tensor, Tensor]] = {}
+        query_grads = [torch.zeros_like(query[..., :0, :])]
+        for rows in _blocks(query.shape[-2], size):
+            q, g = query[..., rows, :], grad[..., rows, :].to(level.dtype)
+            slope_q = torch.zeros_like(q, dtype=level.dtype)
             for columns, scores in _tiles(query, key, rows, *ctx.how):
-                k, v = key[..., columns, :], value[..., columns, :]
+                k, v = (x[..., columns, :].to(level.dtype) for x in (key, value))
                 weights = torch.exp(scores - level[..., rows, :])
-                slope = weights * (g @ v.mT - dot[..., rows, :]) * scale
-                made[0][..., rows, :] += slope @ k
-                made[1][..., columns, :] += slope.mT @ q
-                made[2][..., columns, :] += weights.mT @ g
+                slope = weights * (g @ v.mT - dot[..., rows, :])
+                slope = slope / math.sqrt(query.shape[-1])
+                slope_q = slope_q + slope @ k
+                new = slope.mT @ q.to(level.dtype), weights.mT @ g
+                old = key_grads.get(columns.start)
+                key_grads[columns.start] = (
+                    new if old is None else (old[0] + new[0], old[1] + new[1])
+                )
+            query_grads.append(slope_q.to(query.dtype))
+        made = [torch.cat(query_grads, -2)]
+        for i, x in enumerate((key, value)):
+            parts = [
+                key_grads[columns.start][i].to(x.dtype)
+                if columns.start in key_grads
+                else torch.zeros_like(x[..., columns, :])
+                for columns in _blocks(x.shape[-2], size)
+            ]
+            made.append(torch.cat([torch.zeros_like(x[..., :0, :]), *parts], -2))
         return *made, None, None, None
 
 
 def _blocks(count: int, size: int) -> list[slice]:
     return [slice(i, min(i + size, count)) for i in range(0, count, size)]
+
+
+def _exact(x: Tensor) -> torch.dtype:
+    """The precision of sums: single at least."""
+    return torch.promote_types(x.dtype, torch.float32)
 
 
 def _tiles(
@@ -124,11 +167,9 @@ def _tiles(
     for columns in _blocks(m, size):
         if causal and columns.start >= rows.stop + m - n:
             break
-        scores = q @ key[..., columns, :].mT  # (..., rows, columns)
+        scores = (q @ key[..., columns, :].mT).to(_exact(query))  # (..., rows, columns)
         if mask is not None:
-            whole = mask.expand(*mask.shape[:-2], n, m) if mask.dim() > 1 else mask
-            part = whole[..., rows, columns] if mask.dim() > 1 else whole[columns]
-            scores = scores.masked_fill(~part, -torch.inf)
+            scores = scores.masked_fill(~mask[..., rows, columns], -torch.inf)
         if causal:
             past = torch.arange(columns.start, columns.stop, device=q.device) <= place
             scores = scores.masked_fill(~past, -torch.inf)
@@ -139,16 +180,17 @@ def _rows(
     query: Tensor, key: Tensor, value: Tensor, rows: slice, *how: Any
 ) -> tuple[Tensor, Tensor]:
     """Context of some rows, and the logarithm of the sum of their exponentials."""
-    q = query[..., rows, :]
-    top = q.new_full((*q.shape[:-1], 1), -torch.inf)
+    q = query[..., rows, :].to(_exact(query))
+    top = torch.full_like(q[..., :1], -torch.inf)
     total = torch.zeros_like(top)
-    context = q.new_zeros(*q.shape[:-1], value.shape[-1])
+    context = torch.zeros_like(total).expand(*total.shape[:-1], value.shape[-1])
     for columns, scores in _tiles(query, key, rows, *how):
         higher = torch.maximum(top, scores.amax(-1, keepdim=True))
         base = higher.where(higher > -torch.inf, 0.0)  # a row that sees nothing so far
         weights, shrink = torch.exp(scores - base), torch.exp(top - base)
         total = shrink * total + weights.sum(-1, keepdim=True)
-        context = shrink * context + weights @ value[..., columns, :]
+        change = weights.to(value.dtype) @ value[..., columns, :]
+        context = shrink * context + change
         top = higher
     some = total > 0
     level = (top.where(some, 0.0) + total.where(some, 1.0).log()).where(some, 0.0)

@@ -263,3 +263,68 @@ GOOD = _rows((2, 5, 4), (2, 5, 4), (2, 5, 4))
 def test_what_does_not_fit_is_named(call, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         call()
+
+
+def test_tiles_take_every_mask_that_broadcasts(rows: list[Tensor]) -> None:
+    for shape in ((), (1,), (N,), (N, 1), (1, N), (3, 1, 1), (2, 1, N, N)):
+        mask = torch.rand(shape, generator=torch.Generator().manual_seed(5)) < 0.7
+        wanted, _ = attend(*rows, mask=mask, need_weights=True)
+        near(tiled_attention(*rows, mask=mask, block=8), wanted)
+
+
+def test_tiles_have_second_derivatives(rows: list[Tensor]) -> None:
+    small = [x[0, 0, :5, :3].detach().requires_grad_() for x in rows]
+    mask = causal_mask(5)
+    mask[2] = False
+    assert torch.autograd.gradgradcheck(
+        lambda *x: tiled_attention(*x, mask=mask, block=2), small
+    )
+
+
+def test_tiles_in_sixteen_bit_do_not_add_up_errors() -> None:
+    draw = torch.Generator().manual_seed(6)
+    query, key, value = torch.randn(3, 2048, 16, generator=draw).bfloat16()
+    exact = attend(*(x.double() for x in (query, key, value)))
+    errors = [
+        (tiled_attention(query, key, value, block=b).double() - exact).abs().mean()
+        for b in (16, 2048)
+    ]
+    assert errors[0] < 2 * errors[1]
+
+
+def test_tiles_keep_to_one_precision_under_autocast(rows: list[Tensor]) -> None:
+    single = [x.detach().float().requires_grad_() for x in rows]
+    small = [x.detach().bfloat16().requires_grad_() for x in rows]
+    with torch.autocast("cpu", torch.bfloat16):
+        context = tiled_attention(*single, block=8)
+    plain = tiled_attention(*small, block=8)
+    assert context.dtype == torch.bfloat16 and torch.equal(context, plain)
+    found = torch.autograd.grad(context.float().sin().sum(), single)
+    wanted = torch.autograd.grad(plain.float().sin().sum(), small)
+    assert all(torch.equal(f, w.float()) for f, w in zip(found, wanted, strict=True))
+
+
+def test_tiles_can_be_mapped(rows: list[Tensor]) -> None:
+    def one(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+        return tiled_attention(q, k, v, block=8)
+
+    near(torch.func.vmap(one)(*rows), one(*rows))
+    slope = torch.func.grad(lambda q: one(q, *rows[1:]).sin().sum())(rows[0].detach())
+    near(slope, torch.autograd.grad(one(*rows).sin().sum(), rows[0])[0])
+
+
+def test_a_long_query_among_short_ones_is_not_lost() -> None:
+    draw = torch.Generator().manual_seed(7)
+    query, key, value = torch.randn(3, 64, 64, generator=draw)
+    query[1::2] *= 8
+    features = RandomFeatures(64, 256)
+    single = linear_attention(query, key, value, features=features)
+    double = linear_attention(
+        query.double(), key.double(), value.double(), features=features.double()
+    )
+    assert (single - double).abs().max() < 1e-3
+
+
+def test_features_of_another_shape_are_refused(rows: list[Tensor]) -> None:
+    with pytest.raises(ValueError, match="features: expected to return rows"):
+        linear_attention(*rows, features=lambda x: x[..., :3, :])

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from attnkit.transformer import (
     Alibi,
     KeyValue,
+    LanguageModel,
     MultiHeadAttention,
     Rotary,
     Shaw,
@@ -227,3 +228,60 @@ def test_widths_caches_and_queries_that_do_not_fit_are_refused() -> None:
     with pytest.raises(ValueError, match="at most 2 queries"):
         mine.read(tokens(1, 3, D), mine.project(tokens(1, 2, D)), causal=True)
     assert isinstance(mine.project(tokens(1, 0, D)), KeyValue)
+
+
+@pytest.mark.parametrize("need_weights", (False, True))
+@pytest.mark.parametrize("rows", (1, 6))
+def test_keys_and_values_must_pair(need_weights: bool, rows: int) -> None:
+    attention, query = MultiHeadAttention(8, 2), torch.randn(1, 4, 8)
+    value = torch.randn(1, rows, 8)
+    with pytest.raises(ValueError, match=r"value: expected 1 × 2 rows as in key, got"):
+        attention(query, query[:, :2], value, need_weights=need_weights)
+    memory = attention.project(query)
+    broken = memory._replace(value=memory.value[:, :, :2])
+    for call in (lambda: attention.read(query, broken), lambda: broken.append(memory)):
+        with pytest.raises(ValueError, match="memory: expected a value for each key"):
+            call()
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"kdim": 0}, "kdim: expected a value above 0, got 0"),
+        ({"vdim": -1}, "vdim: expected a value above 0, got -1"),
+        ({"dropout": 1.5}, "dropout: expected 0 or more and less than 1, got 1.5"),
+        ({"position": Alibi(1)}, "position: expected Alibi with num_heads 2, got 1"),
+        ({"position": Rotary(8)}, "position: expected Rotary with head_dim 4, got 8"),
+        ({"position": Shaw(2)}, "position: expected Shaw with head_dim 4, got 2"),
+    ],
+)
+def test_settings_that_do_not_fit_are_named(options: dict, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        MultiHeadAttention(8, 2, **options)
+
+
+def test_a_position_must_be_one() -> None:
+    with pytest.raises(TypeError, match="position: expected a ScorePosition or None"):
+        MultiHeadAttention(8, 2, position="rotary")
+
+
+def test_positions_need_a_key_for_each_query() -> None:
+    attention = MultiHeadAttention(8, 2, position=Rotary(4))
+    with pytest.raises(ValueError, match="query: expected at most 2 queries"):
+        attention(torch.randn(1, 3, 8), torch.randn(1, 2, 8))
+
+
+def test_a_mask_of_nan_is_nan_with_weights_and_without() -> None:
+    attention, query = MultiHeadAttention(8, 2), torch.randn(1, 3, 8)
+    mask = torch.zeros(3, 3)
+    mask[0, 0] = torch.nan
+    for need in (False, True):
+        output = attention(query, mask=mask, need_weights=need)
+        assert (output[0] if need else output)[0, 0].isnan().all()
+
+
+def test_a_cache_of_another_model_is_refused() -> None:
+    ids = torch.zeros(1, 2, dtype=torch.long)
+    _, cache = LanguageModel(5, num_layers=2).step(ids)
+    with pytest.raises(ValueError, match="cache: expected 1 layers, got 2"):
+        LanguageModel(5, num_layers=1).step(ids, cache)
