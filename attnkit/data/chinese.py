@@ -135,7 +135,10 @@ def number(n: int) -> Item:
 
     Raises:
         ValueError: n is outside 0 to 9999.
+        TypeError: n is no whole number.
     """
+    if isinstance(n, bool) or not isinstance(n, int):
+        raise TypeError(f"n: expected type int, got {type(n).__name__}")
     if not 0 <= n <= 9999:
         raise ValueError(f"n: expected 0 to 9999, got {n}")
     if n == 0:

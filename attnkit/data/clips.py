@@ -14,6 +14,7 @@ from tqdm.auto import tqdm
 
 from attnkit.checks import check_at_least, check_positive
 
+from .checks import check_portion
 from .vocabulary import BOS, EOS, PAD, Vocabulary
 
 COLOURS = {
@@ -139,8 +140,7 @@ class MovingShapes:
                 f"frames: expected at least {room} for {self.events[1]} events of "
                 f"{longest} frames with gaps, got {self.frames}"
             )
-        if not self.noise >= 0:
-            raise ValueError(f"noise: expected 0 or more, got {self.noise}")
+        check_portion("noise", self.noise)
 
     def draw(
         self,

@@ -66,11 +66,16 @@ def fetch(
         RuntimeError: there is no right file, none could be had, and what to do.
         OSError: the folder cannot be written or the disk is full.
     """
+    if path.is_dir():
+        raise IsADirectoryError(
+            f"expected a file at {path}, but there is a folder: remove it, or set "
+            "ATTNKIT_DATA to another one"
+        )
     found = _digest(digest, path) if path.exists() else "no file"
     if found == checksum:
         return path
-    _make_folder(path.parent)
     part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    _make_room(path.parent, part)
     problem = f"the file there is another one ({found})" if path.exists() else found
     for attempt in range(tries):
         time.sleep(wait * 2 ** (attempt - 1) if attempt else 0)
@@ -96,13 +101,22 @@ class _Short(http.client.HTTPException):
     """The connection ended before the file did."""
 
 
-def _make_folder(folder: Path) -> None:
+def _make_room(folder: Path, part: Path) -> None:
+    """Make the folder if need be, and see that a file can be written there."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
+        part.touch()
+        part.unlink()
     except (FileExistsError, NotADirectoryError) as error:
         raise NotADirectoryError(
             f"expected a folder at {folder}, but {error.filename} is or lies in a "
             "file; set ATTNKIT_DATA to a folder"
+        ) from error
+    except OSError as error:
+        raise OSError(
+            error.errno,
+            f"expected a folder at {folder} that can be written, got "
+            f"“{error.strerror}” for {error.filename}; set ATTNKIT_DATA to such a one",
         ) from error
 
 
@@ -118,7 +132,7 @@ def _download(url: str, part: Path, timeout: float, progress: bool) -> None:
     """Write what `url` gives to `part`, all of it or an error."""
     request = urllib.request.Request(url, headers={"User-Agent": "attnkit"})
     with urllib.request.urlopen(request, timeout=timeout) as answer:
-        size = int(answer.headers.get("Content-Length") or 0)
+        size = _whole(answer.headers.get("Content-Length"))
         bar = tqdm(
             total=size or None,
             unit="B",
@@ -134,3 +148,9 @@ def _download(url: str, part: Path, timeout: float, progress: bool) -> None:
             got = file.tell()
     if size and got < size:
         raise _Short(f"the download ended after {got} of {size} bytes")
+
+
+def _whole(header: str | None) -> int:
+    """The number in a header; 0 where there is none. The checksum decides anyway."""
+    text = (header or "").strip()
+    return int(text) if text.isascii() and text.isdigit() else 0

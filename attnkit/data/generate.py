@@ -8,6 +8,7 @@ from tqdm.auto import tqdm
 
 from attnkit.checks import check_at_least
 
+from .checks import check_seed
 from .chinese import (
     DIGITS,
     MONTHS,
@@ -89,8 +90,8 @@ def _collect(n: int, seed: int, split: str | None, make: Draw) -> PairSet:
     """n pairs from `make`, those of one side of the held-out split only."""
     if split not in (None, "train", "test"):
         raise ValueError(f"split: expected 'train', 'test' or None, got {split!r}")
-    if n < 0:
-        raise ValueError(f"n: expected a number of pairs, 0 or more, got {n}")
+    check_at_least("n", n, 0)
+    check_seed(seed)
     rng = random.Random(f"{seed}/{split}")
     items: list[Item] = []
     with tqdm(total=n, desc="pairs", disable=n < 50_000, leave=False) as bar:
@@ -123,6 +124,7 @@ def dates(
 
     Raises:
         ValueError: a negative `n`, no items, or another `split`.
+        TypeError: `n`, `seed` or `items` is no whole number.
     """
     return _lists(n, seed, items, split, draw_date)
 

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from attnkit.checks import check_at_least
 
+from .checks import check_portion
 from .vocabulary import BOS, EOS, PAD, Vocabulary
 
 Places = tuple[int, ...]
@@ -41,7 +42,12 @@ class Batch(NamedTuple):
 
 def in_test(source: Sequence[str], held_out: float = 0.1) -> bool:
     """Whether `source` is held out: decided by its own checksum, so that the two
-    sides never share a source, whatever the seed and the number of pairs."""
+    sides never share a source, whatever the seed and the number of pairs.
+
+    Raises:
+        ValueError: the share `held_out` is not from 0 to 1.
+    """
+    check_portion("held_out", held_out)
     text = "\x1f".join(source)
     return zlib.crc32(text.encode()) / 2**32 < held_out
 
@@ -120,6 +126,7 @@ class PairSet:
 
     def split(self, held_out: float = 0.1) -> tuple["PairSet", "PairSet"]:
         """(training, held-out) pairs; no source is on both sides (see `in_test`)."""
+        check_portion("held_out", held_out)
         side = [in_test(text, held_out) for text in self.source]
         train = self[[i for i, out in enumerate(side) if not out]]
         return train, self[[i for i, out in enumerate(side) if out]]

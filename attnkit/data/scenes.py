@@ -21,6 +21,7 @@ from torch import Generator, Tensor
 
 from attnkit.checks import check_at_least, check_positive
 
+from .checks import check_seed
 from .vocabulary import BOS, EOS, PAD, Vocabulary
 
 COLOURS = {
@@ -237,6 +238,7 @@ def scenes(
         ValueError: n below 0, an unknown split, or a negative noise.
     """
     check_at_least("n", n, 0)
+    check_seed(seed)
     if split not in SPLITS:
         raise ValueError(f"split: expected one of {', '.join(SPLITS)}; got {split!r}")
     if not noise >= 0:

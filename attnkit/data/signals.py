@@ -15,6 +15,7 @@ from tqdm.auto import tqdm
 
 from attnkit.checks import check_at_least, check_positive
 
+from .checks import check_seed
 from .pairs import in_test, pad
 from .vocabulary import PAD, Vocabulary
 
@@ -90,6 +91,7 @@ def signals(
     """
     for name, value in (("n", n), ("steps", steps), ("classes", classes)):
         check_positive(name, value)
+    check_seed(seed)
     first, last = _stretch(where, steps, count)
     draw = torch.Generator().manual_seed(seed)
     tokens = torch.randint(NOISE, (n, steps), generator=draw)
@@ -214,6 +216,7 @@ def reviews(n: int, seed: int = 1, *, split: str | None = None) -> ReviewSet:
         ValueError: a negative `n` or another `split`.
     """
     check_at_least("n", n, 0)
+    check_seed(seed)
     if split not in (None, "train", "test"):
         raise ValueError(f"split: expected 'train', 'test' or None, got {split!r}")
     rng = random.Random(f"{seed}/{split}/review")

@@ -198,12 +198,30 @@ def test_both_vocabularies_know_every_generated_symbol():
         (lambda: mixed(1, lengths=(5, 4)), r"lengths: .* got \(5, 4\)"),
         (lambda: dates(1, split="val"), "split: .* got 'val'"),
         (lambda: dates(1, items=0), "items: expected at least 1, got 0"),
-        (lambda: dates(-1), "n: expected a number of pairs, 0 or more, got -1"),
+        (lambda: dates(-1), "n: expected at least 0, got -1"),
     ],
 )
 def test_bad_input_is_named(call, message):
     with pytest.raises(ValueError, match=message):
         call()
+
+
+@pytest.mark.parametrize("make", [dates, numbers, mixed])
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"n": 2.5}, "n: expected type int, got float"),
+        ({"n": True}, "n: expected type int, got bool"),
+        ({"n": "a"}, "n: expected type int, got str"),
+        ({"n": 2, "seed": None}, "seed: expected type int, got NoneType"),
+        ({"n": 2, "seed": 1.5}, "seed: expected type int, got float"),
+    ],
+)
+def test_another_type_is_named(make, options, message):
+    with pytest.raises(TypeError, match=message):
+        make(**options)
+    with pytest.raises(TypeError, match="n: expected type int, got float"):
+        number(1.5)
 
 
 def test_generators_leave_the_global_seed_alone():

@@ -133,8 +133,9 @@ def test_longer_clips_with_more_events() -> None:
         ({"events": (3, 2)}, r"events: expected 1 <= .* got \(3, 2\)"),
         ({"still": (0, 1)}, r"still: expected 1 <= .* got \(0, 1\)"),
         ({"moving": (1, 4)}, r"moving: expected at most 3, got \(1, 4\)"),
-        ({"noise": -1.0}, "noise: expected 0 or more, got -1.0"),
-        ({"noise": float("nan")}, "noise: expected 0 or more, got nan"),
+        ({"noise": -1.0}, "noise: expected 0 to 1, got -1.0"),
+        ({"noise": float("nan")}, "noise: expected 0 to 1, got nan"),
+        ({"noise": 2}, "noise: expected 0 to 1, got 2"),
     ],
 )
 def test_settings_that_do_not_fit_are_named(options: dict, words: str) -> None:

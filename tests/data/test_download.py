@@ -78,6 +78,12 @@ def test_a_bad_download_is_tried_again(serve, tmp_path, bad):
     assert get(url, tmp_path / "data.gz").read_bytes() == RIGHT and not left
 
 
+@pytest.mark.parametrize("claimed", ["many", "-5", "1.5", ""])
+def test_a_length_that_is_no_number_is_passed_over(serve, tmp_path, claimed):
+    url, _ = serve((200, RIGHT, claimed))
+    assert get(url, tmp_path / "data.gz").read_bytes() == RIGHT
+
+
 @pytest.mark.parametrize(
     ("bad", "told"),
     [
@@ -136,6 +142,27 @@ def test_a_file_in_the_place_of_the_folder_is_told(monkeypatch, tmp_path, inside
     with pytest.raises(NotADirectoryError, match=r"notes\.txt.*set ATTNKIT_DATA"):
         multi30k("val", progress=False)
     assert path.read_text() == "mine"
+
+
+def test_a_place_that_cannot_be_written_is_told_before_any_download(
+    monkeypatch, tmp_path
+):
+    monkeypatch.setattr(download, "_download", None)
+    monkeypatch.setenv("ATTNKIT_DATA", "/proc/none")
+    with pytest.raises(OSError, match=r"folder at /proc/none.*set ATTNKIT_DATA"):
+        multi30k("val", progress=False)
+    if os.geteuid():
+        tmp_path.chmod(0o500)
+        with pytest.raises(PermissionError, match=r"can be written.*ATTNKIT_DATA"):
+            get("http://127.0.0.1:9/data.gz", tmp_path / "data.gz")
+        tmp_path.chmod(0o700)
+
+
+def test_a_folder_in_the_place_of_the_file_is_told(tmp_path):
+    (tmp_path / "data.gz").mkdir()
+    with pytest.raises(IsADirectoryError, match=r"expected a file at .*data\.gz, but"):
+        get("http://127.0.0.1:9/data.gz", tmp_path / "data.gz")
+    assert os.listdir(tmp_path) == ["data.gz"]
 
 
 @pytest.fixture

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from attnkit.data import BOS, EOS, PAD, PairSet, mixed
+from attnkit.data import BOS, EOS, PAD, PairSet, in_test, mixed
 
 PAIRS = mixed(300, 1, lengths=(1, 12))
 
@@ -100,6 +100,11 @@ def test_bad_input_is_named():
         PAIRS.batches(0)
     with pytest.raises(ValueError, match="pool: expected at least 1, got -1"):
         PAIRS.batches(4, pool=-1)
+    for share in (2.0, -0.5, float("nan")):
+        with pytest.raises(ValueError, match=f"held_out: expected 0 to 1, got {share}"):
+            PAIRS.split(share)
+        with pytest.raises(ValueError, match=f"held_out: expected 0 to 1, got {share}"):
+            in_test("abc", share)
     for place in (-1, 2):
         pairs = PairSet(["abc", "de"], [("x",)] * 2, [[(2,)], [(place,)]])
         with pytest.raises(ValueError, match=rf"alignment: .*got .*\[\(1, {place}\)\]"):

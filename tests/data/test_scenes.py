@@ -146,6 +146,12 @@ def test_bad_input_is_named(call, message):
         call()
 
 
+def test_a_seed_that_is_no_whole_number_is_named():
+    for seed in (None, 1.5, "1"):
+        with pytest.raises(TypeError, match="seed: expected type int, got "):
+            scenes(2, seed)
+
+
 def test_no_scene_is_a_set_without_scenes():
     assert scenes(0).images.shape == (0, 3, SIZE, SIZE)
 

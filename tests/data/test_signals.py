@@ -68,6 +68,15 @@ def test_bad_sizes_are_named(options, words):
         signals(**({"n": 3, "steps": 20} | options))
 
 
+@pytest.mark.parametrize(
+    "make", [lambda seed: signals(3, 20, seed=seed), lambda seed: reviews(3, seed)]
+)
+def test_a_seed_that_is_no_whole_number_is_named(make):
+    for seed in (None, 1.5):
+        with pytest.raises(TypeError, match="seed: expected type int, got "):
+            make(seed)
+
+
 def test_a_batch_cannot_be_larger_than_the_set():
     with pytest.raises(ValueError, match="size: expected at most 5"):
         signals(5, 8).batches(6, seed=1)
