@@ -66,7 +66,7 @@ class CaptionDecoder(nn.Module):
     - "soft": $a_t = \mathrm{softmax}(e_t)$;
     - "hard": one place has all the weight. In training it is drawn from
       $\mathrm{softmax}(e_t)$, in evaluation it is the best one. The weights carry no
-      gradient; see `attnkit.rnn.reinforce`.
+      gradient; see `attnkit.rnn.captioning.Reinforce`.
     - "mean": every place the same; there is nothing to score. It is the model
       *without* attention, which reads the mean at each step.
 
@@ -103,9 +103,11 @@ class CaptionDecoder(nn.Module):
         if attention not in ATTENTION:
             known = ", ".join(ATTENTION)
             raise ValueError(f"attention: expected one of {known}; got {attention!r}")
-        for name, size in (("vocab_size", vocab_size), ("memory_dim", memory_dim)):
-            check_positive(name, size)
         key_dim = memory_dim if key_dim is None else key_dim
+        sizes = {"vocab_size": vocab_size, "memory_dim": memory_dim, "key_dim": key_dim}
+        sizes |= {"embed_dim": embed_dim, "hidden_dim": hidden_dim}
+        for name, size in sizes.items():
+            check_positive(name, size)
         self.size, self.memory_dim, self.attention = vocab_size, memory_dim, attention
         self.score = None
         if attention != "mean":

@@ -82,11 +82,16 @@ class RNNKeys(_Keys):
 
     Args:
         dim: D, width of a value.
-        key_dim: K, both directions together.
+        key_dim: K, both directions together; an even number.
+
+    Raises:
+        ValueError: a width below 1, or an odd `key_dim`.
     """
 
     def __init__(self, dim: int = 48, key_dim: int = 64) -> None:
         super().__init__(dim, key_dim)
+        if key_dim % 2:
+            raise ValueError(f"key_dim: expected an even number, got {key_dim}")
         self.rnn = nn.GRU(dim, key_dim // 2, batch_first=True, bidirectional=True)
 
     def encode(self, x: Tensor, mask: Tensor | None) -> Tensor:
@@ -113,6 +118,7 @@ class CNNKeys(_Keys):
 
     def __init__(self, dim: int = 48, key_dim: int = 64, hidden_dim: int = 36) -> None:
         super().__init__(dim, key_dim)
+        check_positive("hidden_dim", hidden_dim)
         sizes = (dim, hidden_dim, hidden_dim, key_dim)
         self.layers = nn.ModuleList(
             nn.Conv1d(a, b, 3, padding=2**i, dilation=2**i)
@@ -148,6 +154,13 @@ class TransformerKeys(_Keys):
         num_layers: int = 2,
     ) -> None:
         super().__init__(dim, key_dim)
+        check_positive("num_heads", num_heads)
+        check_positive("hidden_dim", hidden_dim)
+        if hidden_dim % num_heads or hidden_dim % 2:
+            raise ValueError(
+                f"hidden_dim: expected an even number and a multiple of {num_heads}, "
+                f"got {hidden_dim}"
+            )
         self.inner = nn.Sequential(nn.Linear(dim, hidden_dim), nn.LayerNorm(hidden_dim))
         layer = nn.TransformerEncoderLayer(
             hidden_dim,

@@ -5,11 +5,14 @@ import torch
 from torch import Tensor
 
 from attnkit.rnn import (
+    CaptionDecoder,
     Decoder,
     GlobalAttention,
     LocalMonotonic,
     LocalPredictive,
+    RNNKeys,
     Seq2Seq,
+    TransformerKeys,
 )
 
 
@@ -121,3 +124,16 @@ X, MASK = torch.randn(2, 3, 4), torch.ones(2, 3, 3, dtype=torch.bool)
 def test_attention_names_bad_input(make, inputs, options, message):
     with pytest.raises(ValueError, match=message):
         make(4, 4)(*inputs, **options)
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: RNNKeys(48, 63), "key_dim: expected an even number, got 63"),
+        (lambda: TransformerKeys(hidden_dim=30), "hidden_dim: expected .* got 30"),
+        (lambda: CaptionDecoder(9, 4, embed_dim=0), "embed_dim: expected a value abo"),
+    ],
+)
+def test_widths_are_checked_when_a_part_is_made(make, message):
+    with pytest.raises(ValueError, match=message):
+        make()
