@@ -64,8 +64,8 @@ class WordToRegion(LiveWidget):
         "scenes": "shown",
     }
     CAPTION: ClassVar[str] = (
-        "A word that names a colour or a shape is read off the region where the thing "
-        "is. Blank that region and the word changes."
+        "With soft attention, a word that names a colour or a shape is read off the "
+        "region where the thing is. Blank that region and the word changes."
     )
     heights: ClassVar = [
         (288, 1659), (320, 1587), (368, 1553), (464, 1611), (576, 1522), (584, 1430),

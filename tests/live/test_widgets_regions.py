@@ -165,6 +165,20 @@ def test_choosing_a_region_tells_which_words_read_it(bench: Bench) -> None:
             assert f"{word} {row[6]:.2f}" in words
 
 
+def test_for_hard_looks_the_curve_is_said_to_show_chances(bench: Bench) -> None:
+    page = bench.show(widget())
+    label = page.locator(".at-view .at-label")
+    note = page.get_by_text("the best chance")
+    for kind, shows in (("Soft", "look is"), ("Hard", "chances of each look are")):
+        page.get_by_role("radio", name=kind).check(force=True)
+        assert label.filter(has_text=f"{shows}: entropy in nats").count() == 1
+        assert note.is_visible() == (kind == "Hard")
+        slider = page.get_by_role("slider", name=f"{shows}: entropy in nats, cursor")
+        assert slider.count() == 1
+    page.get_by_role("button", name="Table").click()
+    assert len(bench.table("How spread the chances of each look are")) > 5
+
+
 def test_the_prediction_is_checked_against_the_model(bench: Bench) -> None:
     made = widget()
     page = bench.show(made)

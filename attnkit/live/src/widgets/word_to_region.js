@@ -22,6 +22,11 @@ export const keys = [
   ["Enter, Esc", "hold the selection, let it go"],
 ];
 
+const SPREAD = {
+  look: "How spread each word’s look is: entropy in nats",
+  chances: "How spread the chances of each look are: entropy in nats",
+};
+
 /** Pixels of a scene, plane by plane: what attnkit.data.scenes.draw_scene paints. */
 export function paintScene(things, { size, lattice, paper, stamps, palette }) {
   const [cell, area] = [size / lattice, size * size];
@@ -102,7 +107,8 @@ export function mount({ root, data, state, update, report, kernel }) {
     onPick: (region) => { if (now.tap === "draw") draw(region); } });
   const caption = tokenStrip({ label: "Caption; filled by the weight on the chosen region", axis: "word", selection, follow: peak });
   const scrub = scrubber({ label: "Word", axis: "word", selection, follow: peak, say: (i) => shown?.words[i] ?? `${i + 1}` });
-  const flat = curve({ label: "How spread each word’s look is: entropy in nats", xLabel: "word", yLabel: "nats", xAxis: "word", seriesAxis: "measure", names: ["entropy"], top: Math.ceil(Math.log(data.places)), ticks: 3, selection });
+  const flat = curve({ label: SPREAD.look, xLabel: "word", yLabel: "nats", xAxis: "word", seriesAxis: "measure", names: ["entropy"], top: Math.ceil(Math.log(data.places)), ticks: 3, selection });
+  const drawn = h("p", { class: "at-small", hidden: true }, "It takes the best chance: each word looks at one region. A colour looks at its thing. A shape may look at paper: it came in with the colour, one look earlier.");
   const own = tokenStrip({ label: "Caption of the whole scene", axis: "old", selection: createSelection({ old: null }) });
   const said = h("p", { class: "at-small" });
   const diff = h("div", { class: "at-diff" }, h("div", { class: "at-label" }, "With nothing blank the model writes"), own.el, said);
@@ -117,14 +123,14 @@ export function mount({ root, data, state, update, report, kernel }) {
   const tap = switcher({ label: "A tap on the image", options: [["look", "Look"], ["draw", "Draw"]], onpick: (name) => change({ tap: name }) });
   const brush = palette(data, (patch) => change({ ...patch, tap: "draw" }));
   const gate = data.mark === null ? null : predict({
-    question: `The first scene reads “${data.first}”. If region ${picture.name(data.mark)} were blank, which word would change first? Count from 1; 0 means none.`,
+    question: `The first scene reads “${data.first}”. If region ${picture.name(data.mark)} were blank, which word would change first? Give a whole number: count from 1; 0 means none.`,
     saved: { guess: state.guess, revealed: state.revealed }, answer: verdict,
     save: (patch) => { now = { ...now, ...patch }; update(patch); } });
   const todo = goals(tasks());
   const live = h("div", { class: "at-live" },
     h("div", { class: "at-duo at-see" },
       h("div", { class: "at-live" }, picture.el, h("p", { class: "at-small" }, h("span", { class: "at-truth-key", "aria-hidden": "true" }), " true place of the word; thick frame: large weight.")),
-      h("div", { class: "at-live" }, caption.el, scrub.el, use, h("div", { class: "at-buttons" }, blank, back), diff, flat.el, truth)));
+      h("div", { class: "at-live" }, caption.el, scrub.el, use, h("div", { class: "at-buttons" }, blank, back), diff, flat.el, drawn, truth)));
   root.append(h("div", { class: "at at-w6r" },
     h("div", { class: "at-controls" }, kind?.el, tap.el, next, clear), brush.el, notice, live,
     gate ? h("details", { class: "at-more" }, h("summary", {}, "Predict: a region goes blank"), gate.el) : null, todo.el));
@@ -172,6 +178,16 @@ export function mount({ root, data, state, update, report, kernel }) {
     const full = (out) => ({ ...out, pixels, steps: out.chances.map((chances) => ({ chances })) });
     show(full(answer.free), full(answer.used));
   }
+  /** What the curve shows: where one region is taken whole, the chances and not the weights. */
+  function spread() {
+    const differ = shown.used.weights.some((row, i) => row.some((weight, j) => Math.abs(weight - shown.used.steps[i].chances[j]) > 1e-3));
+    return differ ? SPREAD.chances : SPREAD.look;
+  }
+  function name(label) {
+    drawn.hidden = label === SPREAD.look;
+    text(flat.el.querySelector(".at-label"), label);
+    attrs(flat.el.querySelector("[role=slider]"), { "aria-label": `${label}, cursor` });
+  }
   function rest(words) {
     live.hidden = true;
     text(notice, words);
@@ -187,6 +203,7 @@ export function mount({ root, data, state, update, report, kernel }) {
     text(notice, now.scene.length === 2 ? "" : `The model has only ever seen two shapes; this scene has ${now.scene.length}.`);
     scrub.update(words.length);
     flat.update({ x: words.map((name) => (name === "⟨end⟩" ? "end" : name)), series: [{ mean: shown.entropy }] });
+    name(spread());
     kind?.set(now.kind);
     tap.set(now.tap);
     brush.set(now);
@@ -231,7 +248,7 @@ export function mount({ root, data, state, update, report, kernel }) {
   refresh();
   return {
     set: (next_) => { now = next_; gate?.update({ guess: now.guess, revealed: now.revealed }); refresh(); },
-    tables: () => (shown ? [matrix(), picture.table(), flat.table()] : []),
+    tables: () => (shown ? [matrix(), picture.table(), { ...flat.table(), caption: spread() }] : []),
     destroy: scrub.destroy,
   };
 
@@ -276,6 +293,6 @@ function tasks() {
         return { done, say: done ? `Changed: ${changed.map((i) => words[i] ?? "(gone)").join(", ")}.` : "" };
       } },
     { title: "Make the model write something wrong, by a scene with one, three or more shapes: what does it leave out, or make up?",
-      check: ({ scene, words }) => ({ done: scene.length > 2 || scene.length === 1, say: scene.length > 2 || scene.length === 1 ? `${scene.length} shapes: ${words.slice(0, -1).join(" ")}.` : "" }) },
+      check: ({ scene, words }) => ({ done: scene.length > 2 || scene.length === 1, say: scene.length > 2 || scene.length === 1 ? `${scene.length} shape${scene.length === 1 ? "" : "s"}: ${words.slice(0, -1).join(" ")}.` : "" }) },
   ];
 }
