@@ -43,13 +43,14 @@ def softmax(
         scores: $(\ldots, N, M)$.
         mask: boolean, broadcastable to `scores`; True = may attend.
         temperature: $T > 0$; below 1 sharpens, above 1 flattens. A tensor is taken as
-            it is, so that a temperature can be learned.
+            it is and not looked at, so that a temperature can be learned.
 
     Returns:
         Weights $(\ldots, N, M)$; a row sums to 1, or is 0 if nothing is allowed.
 
     Raises:
-        ValueError: scores are not floating, the mask does not fit, or $T \le 0$.
+        ValueError: scores are not floating, the mask does not fit, or a number
+            $T \le 0$.
 
     Source:
         Vaswani et al. 2017 (arXiv:1706.03762), equation 1; temperature: Hinton, Vinyals

@@ -143,7 +143,8 @@ class LiveWidget(anywidget.AnyWidget):
         return self.template.replace("{made}", made)
 
     def to_python(self) -> str:
-        """The code that makes this widget again in its present state."""
+        """The code that makes this widget again in its present state; empty for a class
+        without a template."""
         return self.python.replace(STATE, repr(self.state), 1)
 
     # ---- the static picture ----------------------------------------------------------
