@@ -43,11 +43,13 @@ class Bench:
         self.page = context.new_page()
         self.folder, self.address = folder, address
         self.errors: list[str] = []
+        self.shown = 0
         self.page.on("pageerror", lambda error: self.errors.append(str(error)))
 
     def show(self, *widgets: Any) -> Any:
         write_page(self.folder, [view(widget) for widget in widgets])
-        self.page.goto(f"{self.address}/index.html")
+        self.shown += 1  # another address, or the browser may keep the last page
+        self.page.goto(f"{self.address}/index.html?{self.shown}")
         for i in range(len(widgets)):  # mounting waits until a widget comes near
             host = self.page.locator("[data-widget]").nth(i)
             host.scroll_into_view_if_needed()
