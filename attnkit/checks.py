@@ -1,5 +1,6 @@
 """Checks of arguments: each error names the argument, the wish and what came."""
 
+import operator
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -97,12 +98,22 @@ def check_at_least(name: str, value: Any, least: int) -> None:
         raise ValueError(f"{name}: expected at least {least}, got {value}")
 
 
-def check_share(name: str, value: Any) -> None:
-    """Raise unless `value` is a number from 0 up to, but not, 1."""
+def check_portion(name: str, value: Any, *, below_one: bool = False) -> None:
+    """Raise unless `value` is a number from 0 to 1, or less than 1 if `below_one`."""
     if isinstance(value, bool) or not isinstance(value, float | int):
-        raise TypeError(f"{name}: expected a number, got {type(value).__name__}")
-    if not 0 <= value < 1:
-        raise ValueError(f"{name}: expected 0 or more and less than 1, got {value}")
+        raise TypeError(f"{name}: expected type float, got {type(value).__name__}")
+    if not 0 <= value <= 1 or (below_one and value == 1):
+        wanted = "0 or more and less than 1" if below_one else "0 to 1"
+        raise ValueError(f"{name}: expected {wanted}, got {value}")
+
+
+def check_seed(seed: Any) -> None:
+    """Raise unless `seed` is a whole number."""
+    try:
+        operator.index(seed)
+    except (TypeError, RuntimeError):
+        got = type(seed).__name__
+        raise TypeError(f"seed: expected type int, got {got}") from None
 
 
 def check_shape(name: str, value: Tensor, shape: Iterable[int]) -> None:

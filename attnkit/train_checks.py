@@ -1,7 +1,6 @@
 """Checks of what `attnkit.train.fit` is given, all made before the first step."""
 
 import math
-import operator
 import os
 from collections.abc import Callable, Iterable, Sequence
 from numbers import Real
@@ -10,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from attnkit.checks import check_positive
+from attnkit.checks import check_positive, check_seed
 
 SCHEDULES = ("one_cycle", "constant")
 PRECISIONS = (None, torch.bfloat16, torch.float16)
@@ -58,11 +57,7 @@ def check_settings(
         raise ValueError(f"autocast: expected one of {PRECISIONS}, got {autocast!r}")
     if schedule not in SCHEDULES:
         raise ValueError(f"schedule: expected one of {SCHEDULES}, got {schedule!r}")
-    try:
-        operator.index(seed)
-    except (TypeError, RuntimeError):
-        got = type(seed).__name__
-        raise TypeError(f"seed: expected type int, got {got}") from None
+    check_seed(seed)
     _check_stop(stop)
 
 

@@ -12,9 +12,8 @@ import torch
 from torch import Generator, Tensor
 from tqdm.auto import tqdm
 
-from attnkit.checks import check_at_least, check_positive
+from attnkit.checks import check_at_least, check_portion, check_positive
 
-from .checks import check_portion
 from .vocabulary import BOS, EOS, PAD, Vocabulary
 
 COLOURS = {

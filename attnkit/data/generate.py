@@ -6,9 +6,8 @@ from collections.abc import Callable
 
 from tqdm.auto import tqdm
 
-from attnkit.checks import check_at_least
+from attnkit.checks import check_at_least, check_seed
 
-from .checks import check_seed
 from .chinese import (
     DIGITS,
     MONTHS,

@@ -10,9 +10,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from attnkit.checks import check_at_least
+from attnkit.checks import check_at_least, check_portion
 
-from .checks import check_portion
 from .vocabulary import BOS, EOS, PAD, Vocabulary
 
 Places = tuple[int, ...]

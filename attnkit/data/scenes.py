@@ -19,9 +19,8 @@ from typing import NamedTuple
 import torch
 from torch import Generator, Tensor
 
-from attnkit.checks import check_at_least, check_positive
+from attnkit.checks import check_at_least, check_positive, check_seed
 
-from .checks import check_seed
 from .vocabulary import BOS, EOS, PAD, Vocabulary
 
 COLOURS = {

@@ -13,9 +13,8 @@ import torch
 from torch import Tensor
 from tqdm.auto import tqdm
 
-from attnkit.checks import check_at_least, check_positive
+from attnkit.checks import check_at_least, check_positive, check_seed
 
-from .checks import check_seed
 from .pairs import in_test, pad
 from .vocabulary import PAD, Vocabulary
 

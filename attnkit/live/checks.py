@@ -66,3 +66,12 @@ def as_whole(name: str, value: Any, low: int, high: int | None = None) -> int:
     got = repr(value) if number is None else str(number)
     whole = "" if number is not None else "a whole number, "
     raise ValueError(f"{name}: expected {whole}{wanted}, got {got}")
+
+
+def check_order(name: str, value: Any, size: int) -> None:
+    """Each of 0 to `size` - 1 once, in a list."""
+    numbers = range(size)
+    if not isinstance(value, list) or sorted(map(str, value)) != sorted(
+        map(str, numbers)
+    ):
+        raise ValueError(f"{name}: expected each of 0 to {size - 1} once, got {value}")

@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 
+from attnkit.live.checks import as_whole, check_order
 from attnkit.live.widget import LiveWidget
 
 DRILL = (3, 1, 0, 2)
@@ -69,16 +70,12 @@ class OrderMask(LiveWidget):
 
     def check_state(self, state: dict[str, Any]) -> None:
         """A permutation of the places, a token and cells that there are."""
-        order, n = state["order"], self.count
-        if not isinstance(order, list) or sorted(map(str, order)) != sorted(
-            map(str, range(n))
-        ):
-            raise ValueError(f"order: expected each of 0 to {n - 1} once, got {order}")
+        n = self.count
+        check_order("order", state["order"], n)
         for name, most in (("token", n - 1), ("drawn", n * n - 1)):
             given = state[name]
             for number in given if isinstance(given, list) else [given]:
-                if not (isinstance(number, int) and 0 <= number <= most):
-                    raise ValueError(f"{name}: expected 0 to {most}, got {number!r}")
+                as_whole(name, number, 0, most)
 
     def forward(self) -> dict[str, Tensor]:
         """What the page shows.

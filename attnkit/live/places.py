@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 
+from attnkit.live.checks import check_order
 from attnkit.live.widget import LiveWidget
 
 WORDS = ("the", "dog", "that", "I", "saw", "ran")
@@ -99,9 +100,7 @@ class PositionLab(LiveWidget):
             names = ", ".join(SCHEMES)
             got = state["encoding"]
             raise ValueError(f"encoding: expected one of {names}; got {got!r}")
-        order, n = state["order"], len(WORDS)
-        if sorted(map(str, order)) != sorted(map(str, range(n))):
-            raise ValueError(f"order: expected each of 0 to {n - 1} once, got {order}")
+        check_order("order", state["order"], len(WORDS))
 
     def forward(self) -> dict[str, Any]:
         """What the page shows.

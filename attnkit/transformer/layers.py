@@ -13,7 +13,7 @@ from typing import NamedTuple
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from attnkit.checks import check_positive, check_share
+from attnkit.checks import check_portion, check_positive
 
 from .multihead import KeyValue, MultiHeadAttention
 from .positions import ScorePosition
@@ -56,7 +56,7 @@ class FeedForward(nn.Module):
         super().__init__()
         hidden_dim = 4 * embed_dim if hidden_dim is None else hidden_dim
         check_positive("hidden_dim", hidden_dim)
-        check_share("dropout", dropout)
+        check_portion("dropout", dropout, below_one=True)
         self.inner = nn.Linear(embed_dim, hidden_dim)
         self.outer = nn.Linear(hidden_dim, embed_dim)
         self.dropout = dropout

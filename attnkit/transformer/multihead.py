@@ -13,7 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from attnkit.attend import aggregate, scaled_dot, softmax
-from attnkit.checks import check_float, check_positive, check_share, check_width
+from attnkit.checks import check_float, check_portion, check_positive, check_width
 
 from .masks import add_bias, join_masks
 from .positions import ScorePosition
@@ -107,7 +107,7 @@ class MultiHeadAttention(nn.Module):
         self.key_proj = nn.Linear(_width("kdim", kdim, embed_dim), width, bias=bias)
         self.value_proj = nn.Linear(_width("vdim", vdim, embed_dim), width, bias=bias)
         self.output_proj = nn.Linear(embed_dim, embed_dim, bias=bias)
-        check_share("dropout", dropout)
+        check_portion("dropout", dropout, below_one=True)
         _check_position(position, num_heads, embed_dim // num_heads)
         self.dropout, self.position = dropout, position
 

@@ -5,10 +5,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from attnkit.checks import check_positive
-
 from .embedding import Embedding
-from .layers import EncoderLayer
+from .layers import Encoder
 from .positions import TransformerXL
 
 
@@ -86,21 +84,17 @@ class PermutationLanguageModel(nn.Module):
         norm_first: bool = False,
     ) -> None:
         super().__init__()
-        check_positive("num_layers", num_layers)
         self.embedding = Embedding(size, embed_dim, "none", 0, dropout)
         self.unknown = nn.Parameter(torch.randn(embed_dim))
-        self.layers = nn.ModuleList(
-            EncoderLayer(
-                embed_dim,
-                num_heads,
-                ff_dim=ff_dim,
-                dropout=dropout,
-                norm_first=norm_first,
-                position=TransformerXL(embed_dim, num_heads),
-            )
-            for _ in range(num_layers)
+        self.encoder = Encoder(
+            num_layers,
+            embed_dim,
+            num_heads,
+            make_position=lambda: TransformerXL(embed_dim, num_heads),
+            norm_first=norm_first,
+            ff_dim=ff_dim,
+            dropout=dropout,
         )
-        self.norm = nn.LayerNorm(embed_dim) if norm_first else nn.Identity()
 
     def forward(
         self, ids: Tensor, order: Tensor, *, need_weights: bool = False
@@ -129,7 +123,7 @@ class PermutationLanguageModel(nn.Module):
             )
         masks = Streams(*(m.expand(b, -1, -1) for m in permutation_masks(order)))
         query, maps = self.unknown.expand_as(content), []
-        for layer in self.layers:
+        for layer in self.encoder.layers:
             memory = layer.remember(content)
             asked, seen = layer.read(
                 query, memory, mask=masks.query, need_weights=need_weights
@@ -139,5 +133,5 @@ class PermutationLanguageModel(nn.Module):
             )
             query = asked
             maps.append(Streams(own, seen))
-        logits = self.embedding.logits(self.norm(query))  # (B, N, V)
+        logits = self.embedding.logits(self.encoder.norm(query))  # (B, N, V)
         return (logits, maps) if need_weights else logits

@@ -256,7 +256,7 @@ def test_equal_to_the_librarys_xlnet() -> None:
             ours.unknown: peer.mask_emb[0, 0],
         }
     )
-    for layer, other in zip(ours.layers, peer.layer, strict=True):
+    for layer, other in zip(ours.encoder.layers, peer.layer, strict=True):
         attention, theirs = layer.attention, other.rel_attn
         _no_bias(attention)
         _copy(

@@ -155,33 +155,41 @@ export function mount({ root, data, state, update, report }) {
     const at = SHUFFLES.findIndex((order) => order.join() === now.order.join());
     change({ order: SHUFFLES[(at + 1) % SHUFFLES.length] });
   }
+  /** Place against place, for the scheme as it is; returns how scores of one distance differ. */
+  function drawPlaces() {
+    const scores = grid(now.encoding, data);
+    const differ = diagonal(scores);
+    const flat = scores.flat();
+    const [least, most] = [Math.min(...flat), Math.max(...flat)];
+    const scaled = (e) => (most - least > 1e-9 ? (e - least) / (most - least) : 0.5);
+    table.update({ rows: scores.map((_, i) => `place ${i + 1}`), cols: scores.map((_, i) => `place ${i + 1}`), heads: ticks, sides: ticks, values: scores.map((row) => row.map(scaled)) });
+    lines.update({ x: offsets.map((away) => (away % 4 ? "" : `${away}`.replace("-", "−"))), series: [early, late].map((p) => ({ mean: offsets.map((away) => scaled(scores[p][p + away])) })) });
+    const legend = `Solid: a query at place ${early + 1}. Dashed: at place ${late + 1}. `;
+    text(note, legend + (differ < 1e-9 ? "Scores at the same distance are the same everywhere: the two lines are one." : `Scores at the same distance differ by up to ${num(differ, 2)}: the place itself counts.`));
+    return differ;
+  }
+  function ends() {
+    left.disabled = selection.value.word === 0;
+    right.disabled = selection.value.word === now.order.length - 1;
+  }
   function draw(speak = true) {
     choose.set(now.encoding);
     const found = attention(now.order, now.encoding, data);
     const shift = changed(now.order, now.encoding, data);
     const labels = now.order.map((i) => data.labels[i]);
-    const scores = grid(now.encoding, data);
-    const spread = diagonal(scores);
-    const flat = scores.flat();
-    const [least, most] = [Math.min(...flat), Math.max(...flat)];
-    const scaled = (e) => (most - least > 1e-9 ? (e - least) / (most - least) : 0.5);
+    const spread = drawPlaces();
     text(what, says[names.indexOf(now.encoding)]);
     strip.update({ tokens: labels, notes: now.order.map((i, place) => (i === place ? "" : "moved")) });
     matrix.update({ rows: labels, cols: labels, values: found.weights });
-    table.update({ rows: scores.map((_, i) => `place ${i + 1}`), cols: scores.map((_, i) => `place ${i + 1}`), heads: ticks, sides: ticks, values: scores.map((row) => row.map(scaled)) });
-    lines.update({ x: offsets.map((away) => (away % 4 ? "" : `${away}`.replace("-", "−"))), series: [early, late].map((p) => ({ mean: offsets.map((away) => scaled(scores[p][p + away])) })) });
     const moved = now.order.some((i, place) => i !== place);
     const told = !moved ? "The words stand as they were. Shuffle them."
       : shift < 1e-9 ? "The words are in another order, and every word gets exactly the output that it had: 0 changed." : `The words are in another order, and their outputs change by up to ${num(shift, 3)}.`;
     text(facts, told);
-    const legend = `Solid: a query at place ${early + 1}. Dashed: at place ${late + 1}. `;
-    text(note, legend + (spread < 1e-9 ? "Scores at the same distance are the same everywhere: the two lines are one." : `Scores at the same distance differ by up to ${num(spread, 2)}: the place itself counts.`));
-    left.disabled = selection.value.word === 0;
-    right.disabled = selection.value.word === now.order.length - 1;
+    ends();
     todo.update({ now, moved, shift, spread });
     report({ weights: found.weights, outputs: found.outputs, changed: shift, diagonal: spread, order: now.order, encoding: now.encoding, goals: todo.done }, speak ? told : undefined);
   }
-  selection.on(() => draw(false));
+  selection.on(ends);
   draw();
   return {
     set: (next) => { now = next; gate.update({ guess: now.guess, revealed: now.revealed }); draw(); },

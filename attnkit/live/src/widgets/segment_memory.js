@@ -78,6 +78,7 @@ export function mount({ root, data, state, update, report }) {
   const memories = Array.from({ length: limits.memory[1] + 1 }, (_, m) => m);
   const depths = Array.from({ length: limits.layers[1] }, (_, i) => i + 1);
   const reach = curve({ label: "How far the first symbol of a segment sees", xLabel: "memory", yLabel: "symbols before its segment", xAxis: "memory", seriesAxis: "depth", names: depths.map((n) => `${n} layer${n > 1 ? "s" : ""}`), top: limits.layers[1] * limits.memory[1], ticks: 4, selection: lines });
+  reach.update({ x: memories, series: depths.map((n) => ({ mean: memories.map((m) => n * m) })) });
   const legend = depths.map((n, i) => h("button", { type: "button", class: "at-pick", "data-series": i, onclick: () => change({ layers: n }) }, h("i", { class: "at-swatch" }), `${n} layer${n > 1 ? "s" : ""}`));
   const gate = predict({
     question: "Segments of 4, a memory of 8, three layers. How many symbols before its segment does the first symbol of a late segment reach?",
@@ -108,7 +109,6 @@ export function mount({ root, data, state, update, report }) {
     const used = pairs(now);
     const again = anew(now, back);
     text(cost, `Pairs of query and key scored for each symbol: ${used} with the memory. To see as far without one, reading everything anew for each symbol: ${again}.`);
-    reach.update({ x: memories, series: depths.map((n) => ({ mean: memories.map((m) => n * m) })) });
     legend.forEach((head, i) => head.setAttribute("aria-pressed", String(i === now.layers - 1)));
     lines.pick({ memory: now.memory, depth: now.layers - 1 });
     todo.update({ rows, now, back, used });
