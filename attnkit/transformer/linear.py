@@ -53,15 +53,21 @@ class RandomFeatures(nn.Module):
         directions = torch.cat(blocks)[:count].to(torch.get_default_dtype())
         self.register_buffer("directions", directions)  # (m, d)
 
-    def forward(self, x: Tensor, *, query: bool = False) -> Tensor:
-        """Rows (..., N, d), of queries or of keys → features (..., N, m)."""
+    def forward(self, x: Tensor) -> Tensor:
+        """Keys (..., N, d) → features (..., N, m); one factor left out for all rows."""
+        return self._features(x, (-2, -1))
+
+    def query(self, x: Tensor) -> Tensor:
+        """Queries (..., N, d) → features (..., N, m); each row leaves out its own."""
+        return self._features(x, -1)
+
+    def _features(self, x: Tensor, axes: int | tuple[int, ...]) -> Tensor:
         check_float("x", x)
         count, dim = self.directions.shape
         check_width("x", x, dim, "dim")
         x = x / dim**0.25
         power = x @ self.directions.mT - x.square().sum(-1, keepdim=True) / 2
         if power.shape[-2]:
-            axes = -1 if query else (-2, -1)
             power = power - power.detach().amax(axes, keepdim=True)
         return torch.exp(power) / math.sqrt(count)
 
@@ -90,7 +96,8 @@ def linear_attention(
         query: (..., N, d).
         key: (..., M, d); M = N if causal.
         value: (..., M, d_v).
-        features: $\phi$, rows (..., d) → numbers not below zero (..., f).
+        features: $\phi$, rows (..., d) → numbers not below zero (..., f); if it has a
+            method `query`, this makes those of the queries.
         causal: nothing that comes later is seen.
         mask: boolean (..., M), True = this key may be attended to.
         block: places between two stored running sums.
@@ -111,10 +118,8 @@ def linear_attention(
         raise ValueError(
             f"key: expected {query.shape[-2]} rows as in query, got {key.shape[-2]}"
         )
-    if isinstance(features, RandomFeatures):
-        q, k = features(query, query=True), features(key)
-    else:
-        q, k = features(query), features(key)  # (..., N, f), (..., M, f)
+    of_query = getattr(features, "query", features)
+    q, k = of_query(query), features(key)  # (..., N, f), (..., M, f)
     _check_features(q, query, k)
     if mask is not None:
         k = k * mask[..., None]

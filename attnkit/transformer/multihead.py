@@ -200,31 +200,46 @@ class MultiHeadAttention(nn.Module):
             )
         heads = self._split(self.query_proj(query), self.num_heads)  # (B, H, N, d)
         n, m = heads.shape[2], memory.key.shape[2]
-        mask = join_masks((*heads.shape[:3], m), mask, causal, heads)
+        bias = None
         if self.position is not None:
             _check_last(n, m)
-            mask = add_bias(mask, self.position.bias(heads, m))
+            bias = self.position.bias(heads, m)
+        # Without a table of who sees whom, if the kernel knows it by itself.
+        own = need_weights or self._spends
+        plain = causal and n == m and mask is None and bias is None and not own
+        mask = join_masks((*heads.shape[:3], m), mask, causal and not plain, heads)
+        mask = add_bias(mask, bias)
+        if self.position is not None:
             heads = self.position.turn_query(heads, m - n)
-        context, weights = self._three_steps(heads, memory, mask, need_weights)
+        context, weights = self._three_steps(heads, memory, mask, need_weights, plain)
         output = self.output_proj(context.transpose(1, 2).flatten(2))  # (B, N, D)
         return (output, weights) if need_weights else output
 
     def _three_steps(
-        self, query: Tensor, memory: KeyValue, mask: Tensor | None, need_weights: bool
+        self,
+        query: Tensor,
+        memory: KeyValue,
+        mask: Tensor | None,
+        need_weights: bool,
+        causal: bool,
     ) -> tuple[Tensor, Tensor | None]:
         share = self.num_heads // self.num_kv_heads
         key, value = (x.repeat_interleave(share, 1) if share > 1 else x for x in memory)
-        spends = self.position is not None and self.position.spends
         drop = self.dropout if self.training else 0.0
-        if not (need_weights or spends):
-            return _fused(query, key, value, mask, drop), None
+        if not (need_weights or self._spends):
+            return _fused(query, key, value, mask, drop, causal), None
         scores = scaled_dot(query, key)  # (B, H, N, M)
         weights = _normalize(scores, mask)  # (B, H, N, M)
         spent = F.dropout(weights, drop)
         context = aggregate(spent, value)  # (B, H, N, d)
-        if spends:
+        if self._spends:
             context = context + self.position.spend(spent)
         return context, weights
+
+    @property
+    def _spends(self) -> bool:
+        """Whether the position needs the weights themselves."""
+        return self.position is not None and self.position.spends
 
     @staticmethod
     def _split(x: Tensor, heads: int) -> Tensor:
@@ -274,10 +289,15 @@ def _check_heads(embed_dim: int, num_heads: int, groups: int) -> None:
 
 
 def _fused(
-    query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None, dropout: float
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    mask: Tensor | None,
+    dropout: float,
+    causal: bool,
 ) -> Tensor:
     return F.scaled_dot_product_attention(
-        query, key, value, attn_mask=mask, dropout_p=dropout
+        query, key, value, attn_mask=mask, dropout_p=dropout, is_causal=causal
     )
 
 
