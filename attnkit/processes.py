@@ -3,6 +3,7 @@
 import itertools
 import os
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -12,6 +13,17 @@ from torch import Tensor, nn
 from attnkit.checkpoint import random_state, set_random_state
 
 Batches = Callable[[int], Iterable[Any]] | Iterable[Any]
+
+
+@contextmanager
+def threads(number: int) -> Iterator[None]:
+    """So many threads inside, as many as before outside."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(number)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 class Processes:

@@ -1,13 +1,23 @@
 """Attention meets recurrence: encoder, attention, decoder, search."""
 
 from attnkit.search import Decoded, beam_decode, greedy_decode
+from attnkit.translation import (
+    Scores,
+    Translation,
+    evaluate,
+    held_out_pairs,
+    pointing,
+    token_accuracy,
+    training_pairs,
+    translate,
+    translation_loss,
+)
 
 from .attention import GlobalAttention, LocalMonotonic, LocalPredictive
 from .captioner import CaptionDecoder
 from .decoder import Decoder, State
 from .encoder import Encoder, Memory
 from .gates import Gates, gated_sum, gates
-from .measure import Scores, Translation, evaluate, pointing, token_accuracy, translate
 from .pooling import (
     POOLINGS,
     AttentionPooling,
@@ -18,14 +28,7 @@ from .pooling import (
     TimeStepAttention,
 )
 from .pooling_recipe import PoolScores, evaluate_classifier, train_classifier
-from .recipe import (
-    RECIPE,
-    Recipe,
-    held_out_pairs,
-    train_translator,
-    training_pairs,
-    translation_loss,
-)
+from .recipe import RECIPE, Recipe, train_translator
 from .seq2seq import Seq2Seq
 from .video import FrameCNN, TemporalAttention, VideoCaptioner
 from .video_keys import CNNKeys, RNNKeys, TransformerKeys

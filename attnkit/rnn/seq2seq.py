@@ -59,6 +59,11 @@ class Seq2Seq(nn.Module):
             dropout=dropout,
         )
 
+    @property
+    def attends(self) -> bool:
+        """Whether it has weights over the source."""
+        return self.decoder.attention is not None
+
     def forward(
         self,
         source: Tensor,
@@ -82,7 +87,7 @@ class Seq2Seq(nn.Module):
             ValueError: a row without a symbol, a number outside the vocabulary, a mask
                 that does not fit, or weights of a model without attention.
         """
-        if need_weights and self.decoder.attention is None:
+        if need_weights and not self.attends:
             raise ValueError("need_weights: expected False without attention, got True")
         state, memory = self.encode(source, source_mask)
         logits, _, weights = self.decoder(target, state, memory)

@@ -10,9 +10,9 @@ from torch import Tensor, nn
 
 from attnkit.data import PAD
 from attnkit.data.clips import COLOURS, MOTIONS, SHAPES, Clips, MovingShapes
+from attnkit.processes import threads
 from attnkit.train import History, fit, seed_everything
 
-from .recipe import _threads
 from .video import FrameCNN, VideoCaptioner
 
 
@@ -101,7 +101,7 @@ def train_eye(
     """
     seed_everything(seed)
     model = _Named(FrameCNN(recipe.dim))
-    with _threads(1):
+    with threads(1):
         history = fit(
             model,
             lambda number: _pairs(clips, recipe.size, 1000 * seed + number),
@@ -171,7 +171,7 @@ def train_captioner(
     model = VideoCaptioner(
         encoder, dim=values.shape[2], hidden_dim=recipe.hidden_dim, **options
     )
-    with _threads(1):
+    with threads(1):
         history = fit(
             model,
             lambda number: _batches(
