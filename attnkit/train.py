@@ -35,6 +35,7 @@ from attnkit.train_checks import check_parts, check_resume, check_settings
 
 Loss = Callable[[nn.Module, Any], Tensor]
 Stop = float | Callable[[nn.Module], bool]
+Schedule = str | Callable[[int], float]
 File = str | os.PathLike | None
 PARTS = ("setup", "model", "optimizer", "schedule", "scaler", "history", "random")
 
@@ -73,7 +74,7 @@ def fit(
     device: torch.device | str | None = None,
     autocast: torch.dtype | None = None,
     clip: float | None = 1.0,
-    schedule: str = "one_cycle",
+    schedule: Schedule = "one_cycle",
     optimizer: Callable[..., torch.optim.Optimizer] | None = None,
     progress: bool = True,
     stop: Stop | None = None,
@@ -101,7 +102,8 @@ def fit(
         autocast: torch.bfloat16 or torch.float16 for mixed precision. In float16 a
             step whose gradients overflow moves nothing, yet counts.
         clip: largest gradient norm; None does not clip.
-        schedule: "one_cycle" or "constant".
+        schedule: "one_cycle", "constant", or a function that gives for step 0, 1, ...
+            the number that `lr` is multiplied by.
         optimizer: (parameters, lr=...) → optimizer; Adam if None.
         progress: show a progress bar.
         stop: end early when the mean loss of the last `every` steps is below this
@@ -234,6 +236,9 @@ class _Run:
                 # 0.2 of 5 rates ends where it begins: torch divides by that length
                 pct_start=0.25 if setup["steps"] == 4 else 0.2,
             )
+        elif callable(setup["schedule"]):
+            make_rate = torch.optim.lr_scheduler.LambdaLR
+            self.schedule = make_rate(self.optimizer, setup["schedule"])
         self.kind = self.weights[0].device.type
         self.autocast = autocast
         self.scaler = torch.amp.GradScaler(self.kind, enabled=autocast is torch.float16)
@@ -316,8 +321,10 @@ class _Run:
 
     def _described(self) -> dict[str, Any]:
         """What two runs must share for one to go on from the other's checkpoint."""
+        schedule = self.setup["schedule"]
         return {
             **self.setup,
+            "schedule": schedule if isinstance(schedule, str) else "a function",
             "processes": self.team.size,
             "optimizer": type(self.optimizer).__qualname__,
             "clip": self.clip,

@@ -55,8 +55,9 @@ def check_settings(
         check_positive("clip", clip, float)
     if autocast not in PRECISIONS:
         raise ValueError(f"autocast: expected one of {PRECISIONS}, got {autocast!r}")
-    if schedule not in SCHEDULES:
-        raise ValueError(f"schedule: expected one of {SCHEDULES}, got {schedule!r}")
+    if not callable(schedule) and schedule not in SCHEDULES:
+        wanted = f"one of {SCHEDULES} or a function"
+        raise ValueError(f"schedule: expected {wanted}, got {schedule!r}")
     check_seed(seed)
     _check_stop(stop)
 
