@@ -80,6 +80,44 @@ def check_mask(mask: Any, shape: Iterable[int]) -> None:
         )
 
 
+def check_ids(
+    name: str, ids: Tensor, size: int, axes: tuple[str, ...] = ("batch", "length")
+) -> None:
+    """Raise unless `ids` is a tensor of numbers below `size`, with these axes."""
+    if not isinstance(ids, Tensor):
+        raise TypeError(f"{name}: expected a tensor, got {type(ids).__name__}")
+    if ids.dim() != len(axes) or ids.dtype not in (torch.int64, torch.int32):
+        raise ValueError(
+            f"{name}: expected whole numbers of shape ({', '.join(axes)}), got "
+            f"{ids.dtype} of shape {tuple(ids.shape)}"
+        )
+    if torch.compiler.is_compiling() or not ids.numel():
+        return
+    if ids.min() < 0 or ids.max() >= size:
+        raise ValueError(
+            f"{name}: expected numbers from 0 to {size - 1}, got "
+            f"{ids.min().item()} to {ids.max().item()}"
+        )
+
+
+def check_places(
+    memory: Tensor, keys: Tensor | None, mask: Tensor | None, width: int
+) -> None:
+    """Raise unless `memory` (B, M, `width`) holds places that can be looked at, with a
+    key for each (B, M, ·), or None, and a `mask` over them (B, M), or None."""
+    check_float("memory", memory, 3)
+    check_width("memory", memory, width, "memory_dim")
+    places = tuple(memory.shape[:2])
+    if keys is not None:
+        check_float("keys", keys, 3)
+        if keys.shape[:2] != places:
+            raise ValueError(
+                f"keys: expected {places} rows and places as in memory, got shape "
+                f"{tuple(keys.shape)}"
+            )
+    check_mask(mask, places)
+
+
 def check_positive(name: str, value: Any, kind: type = int) -> None:
     """Raise unless `value` is a number of type `kind` greater than zero."""
     if isinstance(value, bool) or not isinstance(value, kind | int):

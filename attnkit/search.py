@@ -1,6 +1,7 @@
 """Greedy and beam search over the steps of a decoder, recurrent or not."""
 
 import math
+from collections.abc import Callable
 from typing import Any, NamedTuple, Protocol
 
 import torch
@@ -75,12 +76,34 @@ def greedy_decode(
     """
     check_at_least("max_steps", max_steps, 1)
     state, memory = model.encode(source, source_mask)
-    token = source.new_full((len(source),), BOS)
-    ended = torch.zeros_like(token, dtype=torch.bool)
-    total = torch.zeros(len(source), device=source.device)
+    begin = source.new_full((len(source),), BOS)
+    return write_greedily(
+        lambda token, state: model.step(token, state, memory), begin, state, max_steps
+    )
+
+
+def write_greedily(
+    step: Callable[[Tensor, Any], tuple[Tensor, Any, Tensor]],
+    begin: Tensor,
+    state: Any,
+    max_steps: int,
+) -> Decoded:
+    """The loop of `greedy_decode`, for any decoder that writes step by step.
+
+    Args:
+        step: (token (B,), state) → logits (B, V), the next state, weights (B, S).
+        begin: (B,) the symbols before the first, `BOS`.
+        state: before the first step.
+        max_steps: most symbols that are written, EOS included.
+
+    Raises:
+        ValueError: logits that are not finite.
+    """
+    token, ended = begin, torch.zeros_like(begin, dtype=torch.bool)
+    total = torch.zeros(len(begin), device=begin.device)
     tokens, rows = [], []
     for _ in range(max_steps):
-        logits, state, weights = model.step(token, state, memory)
+        logits, state, weights = step(token, state)
         best, token = _next_log_probs(logits).max(-1)  # (B,), (B,)
         token = token.masked_fill(ended, PAD)
         total += best.masked_fill(ended, 0.0)

@@ -17,16 +17,9 @@ from attnkit.attend import (
     sample_reinforce,
     softmax,
 )
-from attnkit.checks import (
-    check_float,
-    check_mask,
-    check_positive,
-    check_shape,
-    check_width,
-)
-from attnkit.data.vocabulary import BOS, EOS, PAD
-
-from .encoder import check_ids
+from attnkit.checks import check_ids, check_places, check_positive, check_shape
+from attnkit.data.vocabulary import BOS, PAD
+from attnkit.search import write_greedily
 
 ATTENTION = ("soft", "hard", "mean")
 Out = Tensor | tuple[Tensor, Tensor]
@@ -193,19 +186,14 @@ class CaptionDecoder(nn.Module):
         """
         check_positive("max_len", max_len)
         keys, mask = self._checked(memory, keys, mask)
-        state = self.start(memory, mask)
-        token = torch.full((len(memory),), BOS, device=memory.device)
-        going = torch.ones_like(token, dtype=torch.bool)
-        ids, rows = [], []
-        while len(ids) < max_len and (going.any() or not ids):
+
+        def step(token: Tensor, state: Tensor) -> tuple[Tensor, Tensor, Tensor]:
             logits, state, look = self.step(token, state, memory, keys, mask)
-            logits[:, [PAD, BOS]] = -torch.inf
-            token = logits.argmax(-1).where(going, PAD)
-            ids.append(token)
-            rows.append(look.weights * going[:, None])
-            going = going & (token != EOS)
-        words = torch.stack(ids, 1)
-        return (words, torch.stack(rows, 1)) if need_weights else words
+            return logits, state, look.weights
+
+        begin = torch.full((len(memory),), BOS, device=memory.device)
+        done = write_greedily(step, begin, self.start(memory, mask), max_len)
+        return (done.tokens, done.weights) if need_weights else done.tokens
 
     def start(self, memory: Tensor, mask: Tensor | None = None) -> Tensor:
         """The state (B, hidden_dim) before the first word: it knows the mean alone."""
@@ -263,18 +251,9 @@ class CaptionDecoder(nn.Module):
         self, memory: Tensor, keys: Tensor | None, mask: Tensor | None
     ) -> tuple[Tensor, Tensor | None]:
         """Keys and mask, once they are known to fit the memory."""
-        check_float("memory", memory, 3)
-        check_width("memory", memory, self.memory_dim, "memory_dim")
-        places = tuple(memory.shape[:2])
-        keys = memory if keys is None else keys
-        check_float("keys", keys, 3)
-        if keys.shape[:2] != places:
-            raise ValueError(
-                f"keys: expected {places} rows and places as in memory, got shape "
-                f"{tuple(keys.shape)}"
-            )
-        check_mask(mask, places)
-        return keys, None if mask is None else mask.expand(places)
+        check_places(memory, keys, mask, self.memory_dim)
+        mask = None if mask is None else mask.expand(memory.shape[:2])
+        return memory if keys is None else keys, mask
 
 
 def _mean(memory: Tensor, mask: Tensor | None) -> Tensor:

@@ -65,8 +65,12 @@ def caption_entries(model: nn.Module) -> dict[str, tuple[nn.Module, dict[str, An
     """The entry points of a `Captioner` for the page: "encode" and "step".
 
     Raises:
+        TypeError: a decoder that is not recurrent.
         ValueError: a model in training mode: hard attention would draw.
     """
+    if not isinstance(model.decoder, CaptionDecoder):
+        name = type(model.decoder).__name__
+        raise TypeError(f"model: expected a recurrent decoder, got {name}")
     if model.training:
         raise ValueError("model: expected evaluation mode; call model.eval()")
     encoder = model.encoder

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -57,10 +57,11 @@ def caption_loss(
 ) -> Tensor:
     """Mean negative log-probability of the words, and `coverage` times the penalty of
     `doubly_stochastic`. The batch holds images, or for a decoder alone the memory."""
-    out, real = model.write(batch.images, batch.captions), word_mask(batch.targets)
-    loss = F.cross_entropy(out.logits[real], batch.targets[real])
+    logits, weights = model(batch.images, batch.captions, need_weights=True)
+    real = word_mask(batch.targets)
+    loss = F.cross_entropy(logits[real], batch.targets[real])
     if coverage:
-        loss = loss + coverage * doubly_stochastic(out.weights, real)
+        loss = loss + coverage * doubly_stochastic(weights, real)
     return loss
 
 
@@ -154,7 +155,7 @@ def train_image_captioner(
     steps: int | None = None,
     recipe: CaptionRecipe = CAPTION_RECIPE,
     progress: bool = True,
-    **options: int,
+    **options: Any,
 ) -> tuple[Captioner, History]:
     """Train encoder and decoder together, with "soft" or "mean" attention.
 
@@ -242,7 +243,7 @@ def report(model: Captioner, data: SceneSet) -> Report:
         memory = model.encoder(images.float() / 255)
         found = model.decoder.generate(memory, max_len=longest)
         ids.append(F.pad(found, (0, longest - found.shape[1])))
-        rows.append(model.decoder.write(memory, captions).weights)
+        rows.append(model.decoder(memory, captions, need_weights=True)[1])
     written, weights = torch.cat(ids), torch.cat(rows)
     right = written == data.targets
     truth = data.truth(model.encoder.rows, model.encoder.columns)

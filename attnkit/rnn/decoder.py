@@ -6,10 +6,10 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from attnkit.checks import check_float, check_same_dtype, check_shape
+from attnkit.checks import check_float, check_ids, check_same_dtype, check_shape
 
 from .attention import GlobalAttention, LocalMonotonic, LocalPredictive
-from .encoder import Memory, check_ids, look_up_cell
+from .encoder import Memory, look_up_cell
 
 ATTENTION = (
     "additive",

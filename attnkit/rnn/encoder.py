@@ -6,6 +6,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
+from attnkit.checks import check_ids
+
 CELLS = {"gru": nn.GRU, "lstm": nn.LSTM}
 
 
@@ -31,26 +33,6 @@ def look_up_cell(cell: str) -> type[nn.RNNBase]:
     if cell not in CELLS:
         raise ValueError(f"cell: expected one of {', '.join(CELLS)}; got {cell!r}")
     return CELLS[cell]
-
-
-def check_ids(
-    name: str, ids: Tensor, size: int, axes: tuple[str, ...] = ("batch", "length")
-) -> None:
-    """Raise unless `ids` is a tensor of numbers below `size`, with these axes."""
-    if not isinstance(ids, Tensor):
-        raise TypeError(f"{name}: expected a tensor, got {type(ids).__name__}")
-    if ids.dim() != len(axes) or ids.dtype not in (torch.int64, torch.int32):
-        raise ValueError(
-            f"{name}: expected whole numbers of shape ({', '.join(axes)}), got "
-            f"{ids.dtype} of shape {tuple(ids.shape)}"
-        )
-    if torch.compiler.is_compiling() or not ids.numel():
-        return
-    if ids.min() < 0 or ids.max() >= size:
-        raise ValueError(
-            f"{name}: expected numbers from 0 to {size - 1}, got "
-            f"{ids.min().item()} to {ids.max().item()}"
-        )
 
 
 def check_source_mask(mask: Tensor, source: Tensor) -> None:

@@ -9,9 +9,13 @@ import torch
 from torch import Tensor, nn
 
 from attnkit.attend import attend
-from attnkit.checks import check_float, check_positive, check_same_dtype, check_width
-
-from .encoder import check_ids
+from attnkit.checks import (
+    check_float,
+    check_ids,
+    check_positive,
+    check_same_dtype,
+    check_width,
+)
 
 Output = Tensor | tuple[Tensor, Tensor]
 POOLINGS = ("last", "mean", "max", "attention", "block")

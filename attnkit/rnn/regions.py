@@ -1,5 +1,8 @@
 """An image as a sequence of regions, and the captioner that reads it."""
 
+from collections.abc import Callable
+from functools import partial
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -85,6 +88,9 @@ class Captioner(nn.Module):
         rows, columns: of the lattice of regions.
         width: D, of a region's vector.
         hidden_dim: of the decoder.
+        decoder: makes another decoder in its place: called with `vocab_size` and
+            `width`, it gives a module with the `forward` and `generate` of
+            `CaptionDecoder`. `attention` and `hidden_dim` are then not used.
     """
 
     def __init__(
@@ -96,12 +102,15 @@ class Captioner(nn.Module):
         columns: int = 4,
         width: int = 48,
         hidden_dim: int = 64,
+        decoder: Callable[[int, int], nn.Module] | None = None,
     ) -> None:
         super().__init__()
         self.encoder = RegionEncoder(rows, columns, width=width)
-        self.decoder = CaptionDecoder(
-            vocab_size, width, hidden_dim=hidden_dim, attention=attention
-        )
+        if decoder is None:
+            decoder = partial(
+                CaptionDecoder, hidden_dim=hidden_dim, attention=attention
+            )
+        self.decoder = decoder(vocab_size, width)
 
     @classmethod
     def beside(

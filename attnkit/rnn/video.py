@@ -6,6 +6,9 @@ local: it knows the frame and what moved since the one before. A key encoder (`R
 before and after. `CaptionDecoder` writes: it scores the keys and sums the values.
 """
 
+from collections.abc import Callable
+from functools import partial
+
 import torch
 from torch import Tensor, nn
 
@@ -173,6 +176,10 @@ class VideoCaptioner(nn.Module):
         reads: "values": the decoder sums the local values; "keys": it sums what the
             encoder made of them.
         dim: D, width of a value.
+        decoder: makes another decoder in place of `CaptionDecoder`: called as that
+            class is, with the size of the vocabulary, `memory_dim` and `key_dim=`, it
+            gives a module with its `forward` and `generate`. `attention` is then not
+            used.
         options: further options of `CaptionDecoder`, such as `hidden_dim`.
 
     Raises:
@@ -189,6 +196,7 @@ class VideoCaptioner(nn.Module):
         attention: str = "soft",
         reads: str = "values",
         dim: int = 48,
+        decoder: Callable[..., nn.Module] | None = None,
         **options: int,
     ) -> None:
         super().__init__()
@@ -200,12 +208,10 @@ class VideoCaptioner(nn.Module):
         self.reads = reads
         self.encoder = None if encoder is None else ENCODERS[encoder](dim)
         key_dim = dim if self.encoder is None else self.encoder.key_dim
-        self.decoder = CaptionDecoder(
-            len(VOCABULARY),
-            dim if reads == "values" else key_dim,
-            key_dim=key_dim,
-            attention=attention,
-            **options,
+        if decoder is None:
+            decoder = partial(CaptionDecoder, attention=attention, **options)
+        self.decoder = decoder(
+            len(VOCABULARY), dim if reads == "values" else key_dim, key_dim=key_dim
         )
 
     def encode(self, values: Tensor, mask: Tensor | None = None) -> tuple:

@@ -30,10 +30,10 @@ class ClipReader(nn.Module):
 
     def __init__(self, eye: FrameCNN, captioner: VideoCaptioner) -> None:
         super().__init__()
-        if captioner.decoder.attention != "soft":
-            raise ValueError(
-                f"captioner: expected soft attention, got {captioner.decoder.attention}"
-            )
+        decoder = captioner.decoder
+        attention = getattr(decoder, "attention", type(decoder).__name__)
+        if attention != "soft":
+            raise ValueError(f"captioner: expected soft attention, got {attention}")
         self.eye, self.captioner = eye, captioner
 
     def encode(self, frames: Tensor) -> dict[str, Tensor]:

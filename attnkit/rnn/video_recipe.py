@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -143,7 +143,7 @@ def train_captioner(
     seed: int = 1,
     recipe: VideoRecipe = VIDEO,
     progress: bool = True,
-    **options: str,
+    **options: Any,
 ) -> tuple[VideoCaptioner, History]:
     """Train a captioner on values that the eye made; some seconds on one core.
 
@@ -154,7 +154,7 @@ def train_captioner(
         seed: of weights and order.
         recipe: the settings.
         progress: show a progress bar.
-        options: further options of `VideoCaptioner`: `attention`, `reads`.
+        options: further options of `VideoCaptioner`: `attention`, `reads`, `decoder`.
 
     Returns:
         The model in evaluation mode, and the history of its training.

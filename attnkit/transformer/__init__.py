@@ -1,5 +1,6 @@
 """Attention without recurrence: heads, positions, layers, models, cheaper ways."""
 
+from .captioner import CaptionTransformer
 from .embedding import POSITIONS, Embedding, score_position
 from .language_model import LanguageModel, generate
 from .layers import Cache, DecoderLayer, Encoder, EncoderLayer, FeedForward
@@ -19,6 +20,7 @@ from .positions import (
     distances,
     sinusoidal,
 )
+from .recipe import RECIPE, Recipe, train_transformer
 from .schedule import warm_up
 from .segments import Memory, SegmentLanguageModel
 from .tiling import tiled_attention
@@ -26,8 +28,10 @@ from .window import window_attention
 
 __all__ = [
     "POSITIONS",
+    "RECIPE",
     "Alibi",
     "Cache",
+    "CaptionTransformer",
     "DecoderLayer",
     "Embedding",
     "Encoder",
@@ -41,6 +45,7 @@ __all__ = [
     "MultiHeadAttention",
     "PermutationLanguageModel",
     "RandomFeatures",
+    "Recipe",
     "Rotary",
     "ScorePosition",
     "SegmentLanguageModel",
@@ -60,6 +65,7 @@ __all__ = [
     "score_position",
     "sinusoidal",
     "tiled_attention",
+    "train_transformer",
     "warm_up",
     "window_attention",
 ]
