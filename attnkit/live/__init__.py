@@ -5,6 +5,7 @@ model, `Alignment` shows arrays that Python gives, `Predict` asks before it tell
 All are `LiveWidget`s: traits `data`, `state` and `readout`, two ways with a kernel.
 """
 
+from attnkit.live.cost import AttentionCost
 from attnkit.live.frames import WordToFrame
 from attnkit.live.lab import ScoreLab
 from attnkit.live.orders import OrderMask
@@ -21,6 +22,7 @@ from attnkit.live.widgets import AddressingPlane, Alignment, Predict
 __all__ = [
     "AddressingPlane",
     "Alignment",
+    "AttentionCost",
     "BottleneckRace",
     "LiveWidget",
     "OrderMask",

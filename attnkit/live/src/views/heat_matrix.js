@@ -16,12 +16,14 @@ const MANY = 1200;
  * @param rowAxis, colAxis names of the axes
  * @param onKey called first with (event, row, col); true = handled (for edits)
  * @param verb between the names of row and column; sums: a sum per row in the table
+ * @param many from how many cells on one canvas is drawn
  * @param knob an element that the matrix places on the peak of the selected row
- * @returns { el, table, update({ rows, cols, values, marks, forced, heads, sides }) }
+ * @returns { el, table, update({ rows, cols, values, marks, forced, heads, sides, top }) }
  *   marks[r] = list of columns to ring (the known truth); forced[r] = row was overridden;
- *   heads, sides = shorter words for columns and rows, where their names have no room
+ *   heads, sides = shorter words for columns and rows, where their names have no room;
+ *   top = the number of the darkest cell, 1 if left out
  */
-export function heatMatrix({ label, rowAxis, colAxis, selection, onKey = null, knob = null, showValues = false, verb = "reads", sums = true }) {
+export function heatMatrix({ label, rowAxis, colAxis, selection, onKey = null, knob = null, showValues = false, verb = "reads", sums = true, many = MANY }) {
   let now = { rows: [], cols: [], values: [] };
   let cells = [];
   let heads = { rows: [], cols: [] };
@@ -67,7 +69,7 @@ export function heatMatrix({ label, rowAxis, colAxis, selection, onKey = null, k
       cols: cols.map((_, c) => h("span", { class: "at-col", style: `grid-area:1/${c + 2}` })),
       rows: rows.map((_, r) => h("span", { class: "at-row", style: `grid-area:${r + 2}/1` })),
     };
-    const big = rows.length * cols.length > MANY;
+    const big = rows.length * cols.length > many;
     cells = big ? [] : rows.flatMap((_, r) => cols.map((__, c) => h("span", {
       class: "at-cell", "data-cell": r * cols.length + c, style: `grid-area:${r + 2}/${c + 2}` })));
     const marks = big ? [h("canvas", { class: "at-canvas", width: cols.length, height: rows.length,
@@ -80,7 +82,7 @@ export function heatMatrix({ label, rowAxis, colAxis, selection, onKey = null, k
     const pen = canvas.getContext("2d");
     const image = pen.createImageData(now.cols.length, now.rows.length);
     const [r, g, b] = getComputedStyle(canvas).color.match(/[\d.]+/g).map(Number);
-    now.values.flat().forEach((v, i) => image.data.set([r, g, b, 255 * Math.min(1, Math.max(0, v))], 4 * i));
+    now.values.flat().forEach((v, i) => image.data.set([r, g, b, 255 * Math.min(1, Math.max(0, v / (now.top ?? 1)))], 4 * i));
     pen.putImageData(image, 0, 0);
   }
   function update(next) {
@@ -95,7 +97,7 @@ export function heatMatrix({ label, rowAxis, colAxis, selection, onKey = null, k
     cells.forEach((cell, i) => {
       const r = Math.floor(i / now.cols.length);
       const c = i % now.cols.length;
-      paint(cell, now.values[r][c]);
+      paint(cell, now.values[r][c] / (now.top ?? 1));
       cell.classList.toggle("at-truth", Boolean(now.marks?.[r]?.includes(c)));
       if (showValues) text(cell, num(now.values[r][c]));
     });
