@@ -1,7 +1,7 @@
 """The task on which translators are compared: its data, its training, its measures.
 
-A translator is called with source, target and mask and gives logits; `need_weights` adds
-the weights over the source. `attnkit.search` decodes with it. Which kind it is,
+A translator is called with source, target and mask and gives logits; `need_weights`
+adds the weights over the source. `attnkit.search` decodes with it. Which kind it is,
 recurrent or not, stands in its family.
 """
 

@@ -29,8 +29,9 @@ class TypeToAlign(LiveWidget):
     """Type a text, see the output and what every step of it reads; take steps in hand.
 
     Args:
-        model: a trained `attnkit.rnn.Seq2Seq`, or any module with its `encode` and
-            `step`. A copy in evaluation mode is kept.
+        model: a trained `attnkit.rnn.Seq2Seq` or `attnkit.transformer.Transformer`, or
+            any module with their `encode` and `step`. A copy in evaluation mode is
+            kept.
         vocabularies: of source and target.
         text: what stands in the field at first.
         examples: a `PairSet` with the known truth; at most 40 pairs are taken.
@@ -101,7 +102,7 @@ class TypeToAlign(LiveWidget):
         length_penalty = as_number("length_penalty", length_penalty)
         self.model = kept(model, precision)
         self.vocabularies = vocabularies
-        data = _packed(self.model, entries, max_source, precision)
+        data = _packed(self.model, entries, (max_source, max_steps), precision)
         data |= _symbols(vocabularies) | {
             "examples": _examples(examples, split, max_source),
             "grammar": grammar,
@@ -210,12 +211,15 @@ def _check(
 
 
 def _packed(
-    model: nn.Module, entries: Mapping[str, Any] | None, size: int, precision: str
+    model: nn.Module,
+    entries: Mapping[str, Any] | None,
+    sizes: tuple[int, int],
+    precision: str,
 ) -> dict[str, Any]:
     """The model for the page, or None and the reason why Python has to compute."""
     try:
         if entries is None:
-            entries = _entries(model, size)
+            entries = _entries(model, *sizes)
         ready = "format" in entries
         found = entries.get("entries", {}) if ready else entries
         if not found.keys() >= ENTRIES or (ready and entries["format"] != FORMAT):
@@ -230,7 +234,7 @@ def _packed(
         return {"model": None, "reason": reason}
 
 
-def _entries(model: nn.Module, size: int) -> Mapping[str, Any]:
+def _entries(model: nn.Module, source: int, steps: int) -> Mapping[str, Any]:
     """What the family of the model can run in the page, from its module `page`."""
     name = f"{type(model).__module__.rpartition('.')[0]}.page"
     try:
@@ -241,7 +245,7 @@ def _entries(model: nn.Module, size: int) -> Mapping[str, Any]:
         page = None
     if not hasattr(page, "page_entries"):
         raise Unpackable(f"there are no graphs for a {type(model).__name__}")
-    return page.page_entries(model, size)
+    return page.page_entries(model, source, steps)
 
 
 def _symbols(vocabularies: tuple[Any, Any]) -> dict[str, Any]:

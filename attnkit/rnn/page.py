@@ -152,13 +152,14 @@ def _state_names(model: Seq2Seq) -> list[str]:
 
 
 def page_entries(
-    model: Seq2Seq, max_source: int
+    model: Seq2Seq, max_source: int, max_steps: int | None = None
 ) -> dict[str, tuple[nn.Module, dict[str, Any]]]:
     """The entry points of a translator for the page.
 
     Args:
         model: a trained translator, in evaluation mode, on the CPU.
         max_source: places of a source; a shorter one is padded with 0 and masked.
+        max_steps: of no effect, as a recurrent state does not grow.
 
     Returns:
         "encode" and "step", each a module with example inputs by name. Their outputs

@@ -20,6 +20,7 @@ from .positions import (
     distances,
     sinusoidal,
 )
+from .recipe import RECIPE, Recipe, train_transformer
 from .schedule import warm_up
 from .segments import Memory, SegmentLanguageModel
 from .tiling import tiled_attention
@@ -27,6 +28,7 @@ from .window import window_attention
 
 __all__ = [
     "POSITIONS",
+    "RECIPE",
     "Alibi",
     "Cache",
     "CaptionTransformer",
@@ -43,6 +45,7 @@ __all__ = [
     "MultiHeadAttention",
     "PermutationLanguageModel",
     "RandomFeatures",
+    "Recipe",
     "Rotary",
     "ScorePosition",
     "SegmentLanguageModel",
@@ -62,6 +65,7 @@ __all__ = [
     "score_position",
     "sinusoidal",
     "tiled_attention",
+    "train_transformer",
     "warm_up",
     "window_attention",
 ]

@@ -13,12 +13,14 @@ from typing import NamedTuple
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from attnkit.attend import aggregate
 from attnkit.checks import check_portion, check_positive
 
 from .multihead import KeyValue, MultiHeadAttention
 from .positions import ScorePosition
 
 MakePosition = Callable[[], ScorePosition | None]
+Edit = Callable[[Tensor], Tensor]  # weights → those to spend in their place
 
 
 class Cache(NamedTuple):
@@ -81,6 +83,11 @@ class _Layer(nn.Module):
         y = x + F.dropout(change, self.dropout, self.training)
         return y if self.norm_first else norm(y)
 
+    def think(self, tokens: Tensor) -> Tensor:
+        """The last part alone: the network for each token."""
+        change = self.feed_forward(self._before(tokens, self.feed_forward_norm))
+        return self._after(tokens, change, self.feed_forward_norm)
+
     def remember(self, states: Tensor) -> KeyValue:
         """Keys and values of tokens (B, M, D) as this layer gets them."""
         return self.attention.project(self._before(states, self.attention_norm))
@@ -140,9 +147,7 @@ class EncoderLayer(_Layer):
         asked = self._before(tokens, self.attention_norm)
         found = self.attention.read(asked, memory, mask=mask, need_weights=need_weights)
         change, weights = found if need_weights else (found, None)
-        tokens = self._after(tokens, change, self.attention_norm)
-        change = self.feed_forward(self._before(tokens, self.feed_forward_norm))
-        return self._after(tokens, change, self.feed_forward_norm), weights
+        return self.think(self._after(tokens, change, self.attention_norm)), weights
 
 
 class Decoded(NamedTuple):
@@ -201,6 +206,7 @@ class DecoderLayer(_Layer):
         mask: Tensor | None = None,
         source_mask: Tensor | None = None,
         need_weights: bool = False,
+        edit: Edit | None = None,
     ) -> Decoded:
         """One layer over new tokens, after those whose keys and values are `past`.
 
@@ -211,6 +217,8 @@ class DecoderLayer(_Layer):
             mask: over all tokens so far, (B, N, M); causality comes on top.
             source_mask: (B, N or 1, S).
             need_weights: also return the weights.
+            edit: makes of the weights over the source those that are spent, and
+                returned, in their place.
         """
         asked = self._before(tokens, self.attention_norm)
         start = 0 if past is None else past.key.shape[2]
@@ -221,25 +229,30 @@ class DecoderLayer(_Layer):
         )
         change, weights = found if need_weights else (found, None)
         tokens = self._after(tokens, change, self.attention_norm)
-        tokens, cross = self._look(tokens, source, source_mask, need_weights)
-        change = self.feed_forward(self._before(tokens, self.feed_forward_norm))
-        tokens = self._after(tokens, change, self.feed_forward_norm)
-        return Decoded(tokens, present, weights, cross)
+        tokens, cross = self.look(tokens, source, source_mask, need_weights, edit)
+        return Decoded(self.think(tokens), present, weights, cross)
 
-    def _look(
+    def look(
         self,
         tokens: Tensor,
         source: KeyValue | None,
-        mask: Tensor | None,
-        need_weights: bool,
+        mask: Tensor | None = None,
+        need_weights: bool = False,
+        edit: Edit | None = None,
     ) -> tuple[Tensor, Tensor | None]:
+        """The second part alone: tokens that have looked at the source, and weights."""
         if source is None:
             return tokens, None
         asked = self._before(tokens, self.cross_norm)
-        found = self.cross_attention.read(
-            asked, source, mask=mask, need_weights=need_weights
-        )
-        change, weights = found if need_weights else (found, None)
+        need = need_weights or edit is not None
+        found = self.cross_attention.read(asked, source, mask=mask, need_weights=need)
+        change, weights = found if need else (found, None)
+        if edit is not None:
+            weights = edit(weights)  # (B, H, N, M)
+            share = weights.shape[1] // source.value.shape[1]
+            value = source.value.repeat_interleave(share, 1)
+            context = aggregate(weights, value).transpose(1, 2).flatten(2)
+            change = self.cross_attention.output_proj(context)
         return self._after(tokens, change, self.cross_norm), weights
 
 

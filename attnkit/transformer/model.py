@@ -9,10 +9,11 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
+from attnkit.checks import check_float, check_shape
 from attnkit.data import PAD
 
 from .embedding import Embedding, score_position
-from .layers import Cache, DecoderLayer, Encoder
+from .layers import Cache, DecoderLayer, Edit, Encoder
 from .multihead import KeyValue
 
 
@@ -26,6 +27,12 @@ class Source(NamedTuple):
     def select(self, rows: Tensor) -> "Source":
         """The samples of these numbers; a sample may repeat."""
         return Source(tuple(x.select(rows) for x in self.layers), self.mask[rows])
+
+
+def given(weights: Tensor, share: Tensor | float = 1.0) -> Edit:
+    """Weights (B, S) in place of those of every head; in part, for a share below 1."""
+    row = weights[:, None, None]  # (B, 1, 1, S)
+    return lambda own: own + share * (row - own)
 
 
 class Transformer(nn.Module):
@@ -125,7 +132,11 @@ class Transformer(nn.Module):
         return Cache(()), Source(layers, mask)
 
     def step(
-        self, token: Tensor, state: Cache, memory: Source
+        self,
+        token: Tensor,
+        state: Cache,
+        memory: Source,
+        weights: Tensor | None = None,
     ) -> tuple[Tensor, Cache, Tensor]:
         """One decoder step with a cache.
 
@@ -133,15 +144,30 @@ class Transformer(nn.Module):
             token: (B,) the symbol written last, BOS at first.
             state: from `encode` or from the step before; it is not changed.
             memory: from `encode`.
+            weights: (B, S) over the source, to use in every layer and head in place of
+                the model's own.
 
         Returns:
             logits (B, V), the new cache, and the weights (B, S) of the last layer.
+
+        Raises:
+            ValueError: weights that do not fit.
         """
-        logits, state, weights = self._run(token[:, None], state, memory, True)
+        edit = None
+        if weights is not None:
+            check_float("weights", weights)
+            check_shape("weights", weights, (len(token), memory.mask.shape[-1]))
+            edit = given(weights)
+        logits, state, weights = self._run(token[:, None], state, memory, True, edit)
         return logits[:, 0], state, weights[:, 0]
 
     def _run(
-        self, ids: Tensor, cache: Cache, memory: Source, need_weights: bool
+        self,
+        ids: Tensor,
+        cache: Cache,
+        memory: Source,
+        need_weights: bool,
+        edit: Edit | None = None,
     ) -> tuple[Tensor, Cache, Tensor | None]:
         tokens = self.target_embedding(ids, cache.size)  # (B, T, D)
         present, last = [], self.layers[-1]
@@ -152,6 +178,7 @@ class Transformer(nn.Module):
                 past=cache.layers[i] if cache.layers else None,
                 source_mask=memory.mask,
                 need_weights=need_weights and layer is last,
+                edit=edit,
             )
             tokens = done.tokens
             present.append(done.present)

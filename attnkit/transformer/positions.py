@@ -270,8 +270,12 @@ class Shaw(ScorePosition):
 
     def spend(self, weights: Tensor) -> Tensor:
         """The weight of each distance times its vector, (B, H, N, d)."""
-        near = self._rows(*weights.shape[-2:], weights.device).expand_as(weights)
+        near = self._rows(*weights.shape[-2:], weights.device)  # (N, M)
+        if torch.compiler.is_compiling():  # a page adds no scattered numbers
+            spent = weights.flatten(0, 1).transpose(0, 1) @ self.value[near]
+            return spent.transpose(0, 1).unflatten(0, weights.shape[:2])
         by_distance = weights.new_zeros(*weights.shape[:-1], len(self.value))
+        near = near.expand_as(weights)
         return by_distance.scatter_add(-1, near, weights) @ self.value
 
     def _rows(self, n: int, m: int, device) -> Tensor:
