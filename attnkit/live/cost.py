@@ -185,7 +185,7 @@ class AttentionCost(LiveWidget):
         width: numbers in a query, 8 to 256.
         window: places on either side, 1 to 64.
         rows: random features, pooled keys or landmarks, 4 to 128.
-        method: the one that is compared with full attention, a key of `METHODS`.
+        method: the one beside full attention, any other key of `METHODS`.
         pattern: what words ask for, a key of `TEXTS`.
         sharpness: a factor of the scores, 0.125 to 8.
         seed: of queries, keys, values and random features.
@@ -207,9 +207,9 @@ class AttentionCost(LiveWidget):
     )
 
     heights: ClassVar = [
-        (288, 2882), (304, 2817), (336, 2797), (352, 2540), (432, 2542), (448, 2524),
-        (464, 2455), (496, 2434), (576, 2535), (584, 2427), (600, 2409), (664, 2466),
-        (680, 1391), (776, 1328), (888, 1324),
+        (288, 2678), (304, 2620), (336, 2616), (352, 2367), (432, 2410), (448, 2400),
+        (464, 2339), (496, 2333), (576, 2474), (584, 2371), (600, 2360), (664, 2449),
+        (680, 1257), (808, 1214), (888, 1256),
     ]  # fmt: skip
 
     def __init__(
@@ -235,16 +235,16 @@ class AttentionCost(LiveWidget):
         data: dict[str, Any] = {"choices": CHOICES, "sizes": SIZES, "shown": SHOWN}
         data |= {"methods": [[m, *words] for m, words in METHODS.items()]}
         data |= {"texts": [[t, *words] for t, words in TEXTS.items()]}
-        data |= {"seed": as_whole("seed", seed, 0), "sharpness": SHARPNESS}
+        data |= {"seed": as_whole("seed", seed, 0, 2**32 - 1), "sharpness": SHARPNESS}
         traits.setdefault("kind", "attention_cost")
         super().__init__(data, state, caption=caption or self.CAPTION, **traits)
         self.alt = alt or self._say()
 
     def check_state(self, state: dict[str, Any]) -> None:
         """Every setting is one that the controls offer."""
-        known = CHOICES | {"method": tuple(METHODS), "pattern": tuple(TEXTS)}
+        known = CHOICES | {"method": tuple(METHODS)[1:], "pattern": tuple(TEXTS)}
         for name, choices in known.items():
-            if isinstance(state[name], bool) or state[name] not in choices:
+            if isinstance(state[name], bool | float) or state[name] not in choices:
                 listed = ", ".join(map(str, choices))
                 got = state[name]
                 raise ValueError(f"{name}: expected one of {listed}; got {got!r}")
