@@ -1,0 +1,315 @@
+"""Three exercises of the chapter `transformer/transformer`: a norm, a loss, a cache."""
+
+from collections.abc import Iterator
+
+import torch
+import torch.nn.functional as F
+from torch import Generator, Tensor
+
+from attnkit.exercises.engine import Exercise
+
+# ----------------------------------------------------------------- 2 · layer norm
+
+
+def layer_norm(x: Tensor, gain: Tensor, shift: Tensor, eps: float = 1e-5) -> Tensor:
+    """Bring every token to mean 0 and variance 1, then stretch and move it.
+
+    Args:
+        x: tokens (..., D).
+        gain: (D,), what each number is multiplied with.
+        shift: (D,), what is added then.
+        eps: added to the variance, inside the root.
+
+    Returns:
+        gain (x - mean) / sqrt(variance + eps) + shift; mean and variance (divided
+        by D) are those of each token alone.
+    """
+    mean = x.mean(-1, keepdim=True)  # (..., 1)
+    variance = x.var(-1, keepdim=True, unbiased=False)  # (..., 1)
+    return gain * (x - mean) / torch.sqrt(variance + eps) + shift
+
+
+def _norm_inputs(generator: Generator) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
+    for shape in ((3, 4), (2, 5, 6), (1, 2), (4, 3, 16)):
+        x = 0.5 + 2 * torch.randn(shape, generator=generator)
+        parts = (torch.randn(shape[-1], generator=generator) for _ in range(2))
+        yield (x, *parts)
+    yield 0.01 * torch.randn(3, 8, generator=generator), torch.ones(8), torch.zeros(8)
+
+
+def _norm_by_library(x, gain, shift, eps=1e-5):
+    return F.layer_norm(x, x.shape[-1:], gain, shift, eps)
+
+
+def _norm_by_squares(x, gain, shift, eps=1e-5):
+    moved = x - x.sum(-1, keepdim=True) / x.shape[-1]
+    return moved * (moved.square().mean(-1, keepdim=True) + eps).rsqrt() * gain + shift
+
+
+def _norm_over(x, gain, shift, axes):
+    mean, var = x.mean(axes, keepdim=True), x.var(axes, keepdim=True, unbiased=False)
+    return gain * (x - mean) / torch.sqrt(var + 1e-5) + shift
+
+
+NORM = Exercise(
+    key="transformer.transformer.2",
+    title="A norm for every token",
+    minutes=10,
+    dots=2,
+    learn="layer norm looks at one token, never at its neighbours",
+    reference=layer_norm,
+    inputs=_norm_inputs,
+    alternatives=[_norm_by_library, _norm_by_squares],
+    mistakes=[
+        (
+            lambda x, g, s, e=1e-5: _norm_over(x, g, s, 0),
+            "Mean and variance run over the first axis. Each token has its own: the "
+            "last axis.",
+        ),
+        (
+            lambda x, g, s, e=1e-5: _norm_over(x, g, s, tuple(range(x.dim()))),
+            "One mean for all tokens together. Each token has its own.",
+        ),
+        (
+            lambda x, g, s, e=1e-5: (
+                g
+                * (x - x.mean(-1, keepdim=True))
+                / (x.var(-1, keepdim=True) + e).sqrt()
+                + s
+            ),
+            "The variance is divided by D - 1. Here it is divided by D.",
+        ),
+        (
+            lambda x, g, s, e=1e-5: (
+                g
+                * (x - x.mean(-1, keepdim=True))
+                / (x.var(-1, keepdim=True, unbiased=False) + e)
+                + s
+            ),
+            "You divide by the variance, not by its root.",
+        ),
+        (
+            lambda x, g, s, e=1e-5: (
+                g * x / (x.var(-1, keepdim=True, unbiased=False) + e).sqrt() + s
+            ),
+            "The mean is not taken away.",
+        ),
+        (
+            lambda x, g, s, e=1e-5: _norm_by_library(x, g, s - s, e),
+            "The shift is missing.",
+        ),
+        (
+            lambda x, g, s, e=1e-5: _norm_by_library(x, g - g + 1, s, e),
+            "The gain is missing.",
+        ),
+        (
+            lambda x, g, s, e=1e-5: _norm_by_library(x, g, s, 0.0),
+            "eps is missing: a token of equal numbers would be divided by zero.",
+        ),
+    ],
+    hints=[
+        "`x.mean(-1, keepdim=True)` has the shape (..., 1) and can be taken from x.",
+        "`x.var(-1, keepdim=True, unbiased=False)` divides by D.",
+        "eps is added before the root is taken.",
+    ],
+)
+
+
+# ------------------------------------------------------------- 4 · a little doubt
+
+
+def smoothed_loss(logits: Tensor, target: Tensor, eps: float) -> Tensor:
+    """Cross-entropy against a target with a little doubt.
+
+    Args:
+        logits: (N, V).
+        target: (N,) numbers of the right symbols.
+        eps: share of the target that is spread evenly over all V symbols, the right
+            one included.
+
+    Returns:
+        The mean over the N rows of - sum_v q_v log p_v, a tensor without axes.
+    """
+    logs = logits.log_softmax(-1)  # (N, V)
+    right = logs.gather(-1, target[:, None])[:, 0]  # (N,)
+    return -((1 - eps) * right + eps * logs.mean(-1)).mean()
+
+
+def _loss_inputs(generator: Generator) -> Iterator[tuple[Tensor, Tensor, float]]:
+    for n, v, eps in ((3, 4, 0.1), (6, 9, 0.3), (1, 2, 0.5), (20, 30, 0.1)):
+        logits = 2 * torch.randn(n, v, generator=generator)
+        yield logits, torch.randint(v, (n,), generator=generator), eps
+
+
+def _loss_by_library(logits, target, eps):
+    return F.cross_entropy(logits, target, label_smoothing=eps)
+
+
+def _loss_by_target(logits, target, eps):
+    size = logits.shape[-1]
+    wanted = (1 - eps) * F.one_hot(target, size) + eps / size
+    return -(wanted * logits.log_softmax(-1)).sum(-1).mean()
+
+
+def _loss_to_others(logits, target, eps):
+    size = logits.shape[-1]
+    hot = F.one_hot(target, size)
+    wanted = (1 - eps) * hot + eps * (1 - hot) / (size - 1)
+    return -(wanted * logits.log_softmax(-1)).sum(-1).mean()
+
+
+LOSS = Exercise(
+    key="transformer.transformer.4",
+    title="A little doubt",
+    minutes=10,
+    dots=2,
+    learn="label smoothing is cross-entropy against a target that is never quite sure",
+    reference=smoothed_loss,
+    inputs=_loss_inputs,
+    alternatives=[_loss_by_library, _loss_by_target],
+    mistakes=[
+        (
+            lambda logits, target, eps: F.cross_entropy(logits, target),
+            "There is no doubt in it: eps is not used.",
+        ),
+        (
+            _loss_to_others,
+            "The share goes to the other symbols alone. Here all V get it, the right "
+            "one included.",
+        ),
+        (
+            lambda x, t, eps: F.cross_entropy(x, t) - eps * x.log_softmax(-1).mean(),
+            "The right symbol still has the whole 1. The target shall add up to 1: "
+            "take eps away from it.",
+        ),
+        (
+            lambda x, t, eps: -_loss_by_library(x, t, eps),
+            "The sign is wrong: a loss is larger where the probability is smaller.",
+        ),
+        (
+            lambda x, t, eps: _loss_by_library(x, t, eps) * len(x),
+            "This is the sum over the rows. Asked is the mean.",
+        ),
+        (
+            lambda x, t, eps: _loss_by_library(x, t, 1 - eps),
+            "eps and 1 - eps have changed places.",
+        ),
+        (
+            lambda x, t, eps: (
+                -((1 - eps) * x.log_softmax(-1).gather(-1, t[:, None])[:, 0]).mean()
+                - eps * x.log_softmax(-1).sum(-1).mean()
+            ),
+            "Every symbol gets eps. It is eps together, so eps / V each.",
+        ),
+    ],
+    hints=[
+        "The target of a row: eps / V everywhere, 1 - eps more at the right symbol.",
+        "`logits.log_softmax(-1)` is log p.",
+        "eps / V times the sum of the logs is eps times their mean.",
+    ],
+)
+
+
+# ------------------------------------------------------------------- 6 · a cache
+
+
+def cached_step(
+    query: Tensor, key: Tensor, value: Tensor, keys: Tensor, values: Tensor
+) -> tuple[Tensor, Tensor, Tensor]:
+    """One step of a decoder's self-attention that keeps what was computed.
+
+    Args:
+        query, key, value: (d,) of the new token.
+        keys, values: (n, d) of the tokens before it; n may be 0.
+
+    Returns:
+        The context (d,) of the new token, which reads all before it and itself with
+        scaled dot products, and the new keys and values (n + 1, d).
+    """
+    keys = torch.cat([keys, key[None]])  # (n + 1, d)
+    values = torch.cat([values, value[None]])  # (n + 1, d)
+    weights = (keys @ query / query.shape[0] ** 0.5).softmax(-1)  # (n + 1,)
+    return weights @ values, keys, values
+
+
+def _cache_inputs(generator: Generator) -> Iterator[tuple[Tensor, ...]]:
+    for n, d in ((3, 4), (0, 2), (1, 5), (9, 8)):
+        sizes = ((d,), (d,), (d,), (n, d), (n, d))
+        yield tuple(2 * torch.randn(size, generator=generator) for size in sizes)
+
+
+def _cache_by_library(query, key, value, keys, values):
+    keys, values = torch.vstack([keys, key]), torch.vstack([values, value])
+    found = F.scaled_dot_product_attention(query[None], keys, values)
+    return found[0], keys, values
+
+
+def _cache_by_loop(query, key, value, keys, values):
+    keys, values = torch.cat([keys, key[None]]), torch.cat([values, value[None]])
+    powers = torch.stack([(k @ query / len(query) ** 0.5).exp() for k in keys])
+    rows = zip(powers / powers.sum(), values, strict=True)
+    return sum(a * v for a, v in rows), keys, values
+
+
+def _cache_without_itself(query, key, value, keys, values):
+    _, new_keys, new_values = _cache_by_loop(query, key, value, keys, values)
+    weights = (keys @ query / len(query) ** 0.5).softmax(-1)
+    return weights @ values, new_keys, new_values
+
+
+def _cache_in_front(query, key, value, keys, values):
+    context, _, _ = _cache_by_loop(query, key, value, keys, values)
+    return context, torch.cat([key[None], keys]), torch.cat([value[None], values])
+
+
+def _cache_unscaled(query, key, value, keys, values):
+    return _cache_by_library(query * len(query) ** 0.5, key, value, keys, values)
+
+
+CACHE = Exercise(
+    key="transformer.transformer.6",
+    title="Keep what you have computed",
+    minutes=12,
+    dots=3,
+    learn="a cache holds keys and values; old queries are never needed again",
+    reference=cached_step,
+    inputs=_cache_inputs,
+    alternatives=[_cache_by_library, _cache_by_loop],
+    mistakes=[
+        (
+            _cache_without_itself,
+            "The new token does not read itself. Put its key and value in first.",
+        ),
+        (
+            _cache_in_front,
+            "The new token comes in front. Later positions count on the order: put it "
+            "at the end.",
+        ),
+        (
+            _cache_unscaled,
+            "The products are not divided by the root of d.",
+        ),
+        (
+            lambda q, k, v, ks, vs: (_cache_by_loop(q, k, v, ks, vs)[0], ks, vs),
+            "The context is right, but the new key and value are not kept for the "
+            "next step.",
+        ),
+        (
+            lambda q, k, v, ks, vs: _cache_by_loop(k, q, v, ks, vs),
+            "The cache keeps the query. Nobody will ask for it: keep the key.",
+        ),
+        (
+            lambda q, k, v, ks, vs: (
+                _cache_by_loop(q, k, k, ks, ks)[0],
+                torch.cat([ks, k[None]]),
+                torch.cat([vs, v[None]]),
+            ),
+            "The weighted sum is made of keys. The values are handed out.",
+        ),
+    ],
+    hints=[
+        "First append: `torch.cat([keys, key[None]])`.",
+        "Then one query reads n + 1 keys: `keys @ query` gives n + 1 scores.",
+        "Divide by the root of d, softmax, and sum the values.",
+    ],
+)
