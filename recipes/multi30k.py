@@ -26,16 +26,17 @@ from statistics import fmean
 from typing import Any
 
 import torch
-import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import nn
 from tqdm.auto import tqdm
 
-from attnkit.data import Batch, PairSet, Vocabulary, multi30k, multi30k_lines
-from attnkit.data.subwords import Subwords
+from attnkit.data import PairSet, Vocabulary, multi30k, multi30k_lines
+from attnkit.data.subwords import SPACE, Subwords
+from attnkit.data.vocabulary import SPECIALS
 from attnkit.rnn import Seq2Seq
 from attnkit.search import Decoded, beam_decode
 from attnkit.train import History, fit, seed_everything
 from attnkit.transformer import Transformer, warm_up
+from attnkit.translation import translation_loss
 
 FOLDER = Path(".cache") / "multi30k"
 SPLITS = ("train", "val", "test")
@@ -62,7 +63,7 @@ class Settings:
 SETTINGS = {
     "rnn": Settings(900, 64, 96, 192, 0.2, 3e-3),
     "transformer": Settings(
-        4000, 64, 128, 256, 0.1, 2e-3, pieces=5000, layers=3, heads=4, smoothing=0.1
+        3000, 64, 128, 256, 0.1, 2e-3, pieces=5000, layers=3, heads=4, smoothing=0.1
     ),
     "base": Settings(
         20_000, 256, 512, 2048, 0.1, 1.0, 8000, layers=6, heads=8, smoothing=0.1,
@@ -175,13 +176,6 @@ def make_model(options: argparse.Namespace, sizes: Sequence[int]) -> nn.Module:
     return model
 
 
-def translation_loss(smoothing: float, model: nn.Module, batch: Batch) -> Tensor:
-    """Mean negative log-probability of the target symbols, their share smoothed."""
-    logits = model(batch.source, batch.target_in, batch.source_mask)
-    right = batch.target_out[batch.target_mask]
-    return F.cross_entropy(logits[batch.target_mask], right, label_smoothing=smoothing)
-
-
 def train(model: nn.Module, pairs: PairSet, options: argparse.Namespace) -> History:
     """Train, or go on training."""
     chosen, optimizer = options.settings, None
@@ -193,7 +187,7 @@ def train(model: nn.Module, pairs: PairSet, options: argparse.Namespace) -> Hist
     return fit(
         model,
         lambda number: pairs.batches(chosen.batch, seed=number),
-        partial(translation_loss, chosen.smoothing),
+        partial(translation_loss, label_smoothing=chosen.smoothing),
         steps=chosen.steps,
         lr=chosen.lr,
         schedule=schedule,
@@ -243,21 +237,36 @@ def translations(
     return [found[i] for i in range(len(pairs))]
 
 
+def label(piece: str) -> str:
+    """A piece as it is shown: a dot before what goes on with a word."""
+    inside = piece[0].isalnum() and piece not in SPECIALS
+    return f"·{piece}" if inside else piece.removeprefix(SPACE) or SPACE
+
+
 def draw_maps(
     model: nn.Module, pairs: PairSet, options: argparse.Namespace, count: int = 4
 ) -> None:
     """A picture of where the model looked while it wrote some short sentences."""
+    import matplotlib.pyplot as plt
+
     from attnkit import plot
 
+    plot.use_style()
+    shown = label if options.settings.pieces else str
     short = [i for i, n in enumerate(pairs.lengths) if n <= 12][:count]
-    figure, axes = plot.panels(2, 2, height=4.2)
+    figure, axes = plot.panels(2, 2, height=4.6)
     for i, ax in zip(short, axes.flat, strict=False):
         done = decode(model, pairs[i], options)
         written = [pairs.vocabularies[1].symbols[t] for t in done.tokens[0]]
         weights = done.weights[0].float().cpu()
-        plot.alignment(pairs.source[i], written, weights, ax=ax)
-    figure.tight_layout()
-    figure.savefig(options.folder / "maps.png", dpi=120)
+        words = [shown(w) for w in pairs.source[i]], [shown(w) for w in written]
+        plot.alignment(*words, weights, ax=ax)
+        ax.set(xlabel=None, ylabel=None)
+        plt.setp(ax.get_xticklabels(), rotation=55, ha="left", rotation_mode="anchor")
+    for ax in axes.flat[len(short) :]:
+        ax.axis("off")
+    (options.folder / "maps.png").write_bytes(plot.png(figure))
+    plt.close(figure)
 
 
 def report(
