@@ -39,6 +39,14 @@ def check_names(name: str, words: Any, size: int | None = None) -> list[str]:
     return listed
 
 
+def check_has(name: str, value: Any, *parts: str) -> None:
+    """Raise unless `value` has all these attributes."""
+    if not all(hasattr(value, part) for part in parts):
+        got = "None" if value is None else f"a {type(value).__name__}"
+        wanted = " and ".join(parts)
+        raise ValueError(f"{name}: expected something with {wanted}, got {got}")
+
+
 def as_number(
     name: str, value: Any, low: float = -math.inf, high: float = math.inf
 ) -> float:

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from attnkit.data import BOS, EOS, PAD
 from attnkit.data.clips import BACKGROUND, VOCABULARY, as_floats
-from attnkit.live.checks import as_whole
+from attnkit.live.checks import as_whole, check_has
 from attnkit.live.pack import Unpackable, kept, pack
 from attnkit.live.widget import LiveWidget
 
@@ -74,6 +74,7 @@ class WordToFrame(LiveWidget):
         alt: str | None = None,
         **traits: Any,
     ) -> None:
+        check_has("clips", clips, "frames", "words", "truth")
         count, length = clips.frames.shape[:2]
         if not 1 <= count <= 4:
             raise ValueError(f"clips: expected 1 to 4, got {count}")

@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 
-from attnkit.live.checks import as_whole, check_order
+from attnkit.live.checks import as_whole, check_names, check_order
 from attnkit.live.widget import LiveWidget
 
 DRILL = (3, 1, 0, 2)
@@ -54,7 +54,7 @@ class OrderMask(LiveWidget):
         alt: str | None = None,
         **traits: Any,
     ) -> None:
-        words = [str(word) for word in tokens]
+        words = check_names("tokens", tokens)
         if not 3 <= len(words) <= 8:
             raise ValueError(f"tokens: expected 3 to 8, got {len(words)}")
         self.count = len(words)

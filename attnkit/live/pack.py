@@ -30,6 +30,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from attnkit.live.checks import check_has
 from attnkit.live.ops import SUPPORTED
 from attnkit.live.writer import (
     Book,
@@ -94,8 +95,9 @@ def kept(module: nn.Module, precision: str) -> nn.Module:
     """A copy as the page computes with it: on the CPU, in evaluation mode, rounded.
 
     Raises:
-        ValueError: an unknown precision.
+        ValueError: no module, or an unknown precision.
     """
+    check_has("model", module, "forward", "parameters")
     check_precision(precision)
     twin = rounded(module) if precision == "float16" else copy.deepcopy(module)
     return twin.cpu().eval()

@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 
-from attnkit.live.checks import check_order
+from attnkit.live.checks import as_whole, check_order
 from attnkit.live.widget import LiveWidget
 
 WORDS = ("the", "dog", "that", "I", "saw", "ran")
@@ -74,7 +74,7 @@ class PositionLab(LiveWidget):
         alt: str | None = None,
         **traits: Any,
     ) -> None:
-        draw = torch.Generator().manual_seed(seed)
+        draw = torch.Generator().manual_seed(as_whole("seed", seed, 0))
         shapes = {"words": len(WORDS), "query": DIM, "key": DIM, "table": LENGTH}
         self.drawn = {
             name: torch.randn(rows, DIM, generator=draw).mul(1000).round() / 1000

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from attnkit.data import PAD, UNK
-from attnkit.live.checks import as_whole, check_names
+from attnkit.live.checks import as_whole, check_has, check_names
 from attnkit.live.pack import check_precision, kept, pack
 from attnkit.live.widget import LiveWidget
 
@@ -78,7 +78,7 @@ class PoolingOverTime(LiveWidget):
         alt: str | None = None,
         **traits: Any,
     ) -> None:
-        _check(models, text, precision)
+        _check(models, vocabulary, text, precision)
         self.max_steps = as_whole("max_steps", max_steps, 1)
         self.models = {name: kept(m, precision) for name, m in models.items()}
         self.vocabulary, self.classes = vocabulary, check_names("classes", classes)
@@ -253,9 +253,12 @@ def channels(model: nn.Module) -> list[int]:
     return sorted(reach.topk(min(CHANNELS, len(reach))).indices.tolist())
 
 
-def _check(models: Mapping[str, nn.Module], text: str, precision: str) -> None:
+def _check(
+    models: Mapping[str, nn.Module], vocabulary: Any, text: str, precision: str
+) -> None:
     if not isinstance(models, Mapping) or not models:
         raise ValueError(f"models: expected pooling -> model, got {models!r}")
+    check_has("vocabulary", vocabulary, "symbols")
     if not isinstance(text, str) or not WORD.findall(text.lower()):
         raise ValueError(f"text: expected at least one word, got {text!r}")
     check_precision(precision)

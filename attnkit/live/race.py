@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from attnkit.data import EOS, parse
 from attnkit.live.characters import characters, narrow
-from attnkit.live.checks import as_matrix, as_number, as_whole
+from attnkit.live.checks import as_matrix, as_number, as_whole, check_has
 from attnkit.live.decode import decode
 from attnkit.live.pack import kept
 from attnkit.live.translate import _packed, _symbols
@@ -88,12 +88,13 @@ class BottleneckRace(LiveWidget):
         alt: str | None = None,
         **traits: Any,
     ) -> None:
+        if not isinstance(models, Mapping) or len(models) != 2:
+            got = list(models) if isinstance(models, Mapping) else repr(models)
+            raise ValueError(f"models: expected two, name -> model, got {got}")
         lengths = _rising(lengths)
         most = max(lengths) if max_source is None else as_whole(
             "max_source", max_source, 1
         )  # fmt: skip
-        if len(models) != 2:
-            raise ValueError(f"models: expected two, got {len(models)}")
         self.models = {name: kept(m, precision) for name, m in models.items()}
         self.vocabularies = vocabularies
         data = {
@@ -109,7 +110,8 @@ class BottleneckRace(LiveWidget):
             "lang": lang,
             "prompt": f"{prompt}, up to {most} characters",
         }
-        data |= _symbols(vocabularies) | self._graphs(entries or {}, most, precision)
+        sizes = (most, data["max_steps"])
+        data |= _symbols(vocabularies) | self._graphs(entries or {}, sizes, precision)
         first = next(
             x for x in data["examples"] if len(x["source"]) == _one(length, lengths)
         )
@@ -120,11 +122,11 @@ class BottleneckRace(LiveWidget):
         self.alt = alt or self._say()
 
     def _graphs(
-        self, entries: Mapping[str, Any], size: int, precision: str
+        self, entries: Mapping[str, Any], sizes: tuple[int, int], precision: str
     ) -> dict[str, Any]:
         """Both models for the page, or neither and the reason."""
         packed = [
-            _packed(model, entries.get(name), size, precision)
+            _packed(model, entries.get(name), sizes, precision)
             for name, model in self.models.items()
         ]
         reasons = [part["reason"] for part in packed if part["reason"]]
@@ -236,6 +238,7 @@ def _runs(name: str, accuracy: Mapping[str, Any], size: int) -> list[list[float]
 
 def _known(pairs: Any, lengths: Sequence[int], most: int = 4) -> list[dict[str, Any]]:
     """A few different sources of each length with their answer."""
+    check_has("examples", pairs, "source", "target", "alignment")
     by_length: dict[int, list[dict[str, Any]]] = {n: [] for n in lengths}
     rows = zip(pairs.source, pairs.target, pairs.alignment, strict=True)
     for source, target, truth in rows:

@@ -26,7 +26,7 @@ from attnkit.data.scenes import (
     scene_vocabulary,
     stamps,
 )
-from attnkit.live.checks import as_whole
+from attnkit.live.checks import as_whole, check_has
 from attnkit.live.pack import Unpackable, kept, pack
 from attnkit.live.widget import LiveWidget
 
@@ -285,6 +285,8 @@ def _frame(corner: tuple, wide: float, high: float, colour: str, width: float) -
 
 def _kept(models: Mapping[str, nn.Module], precision: str) -> nn.ModuleDict:
     """A copy in evaluation mode; what models share is still shared."""
+    for model in models.values():
+        check_has("models", model, "encoder", "forward")
     return kept(nn.ModuleDict(dict(models)), precision)
 
 

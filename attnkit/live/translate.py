@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from attnkit.data import BOS, EOS, PAD, UNK
 from attnkit.live.characters import characters, narrow
-from attnkit.live.checks import as_number, as_whole
+from attnkit.live.checks import as_number, as_whole, check_has
 from attnkit.live.decode import decode
 from attnkit.live.pack import FORMAT, PRECISIONS, Unpackable, kept, pack
 from attnkit.live.widget import LiveWidget
@@ -250,6 +250,10 @@ def _entries(model: nn.Module, source: int, steps: int) -> Mapping[str, Any]:
 
 def _symbols(vocabularies: tuple[Any, Any]) -> dict[str, Any]:
     """What the page has to know of both vocabularies."""
+    if not isinstance(vocabularies, tuple | list) or len(vocabularies) != 2:
+        raise ValueError(f"vocabularies: expected a pair, got {vocabularies!r}")
+    for vocabulary in vocabularies:
+        check_has("vocabularies", vocabulary, "symbols")
     source, target = (list(v.symbols) for v in vocabularies)
     return {
         "source_symbols": source,
