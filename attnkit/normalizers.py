@@ -20,6 +20,17 @@ def _check(scores: Tensor, mask: Tensor | None) -> None:
     check_mask(mask, scores.shape)
 
 
+def _check_fits(name: str, value: Tensor, scores: Tensor) -> None:
+    given, wanted = tuple(value.shape), tuple(scores.shape)
+    padded = (1,) * (len(wanted) - len(given)) + given
+    if len(padded) != len(wanted) or any(
+        g not in (1, w) for g, w in zip(padded, wanted, strict=True)
+    ):
+        raise ValueError(
+            f"{name}: expected a shape that broadcasts to {wanted}, got {given}"
+        )
+
+
 def _fill(scores: Tensor, mask: Tensor | None) -> Tensor:
     """Put the lowest finite number where the mask forbids: a row of -inf is NaN."""
     if mask is None:
@@ -42,15 +53,16 @@ def softmax(
     Args:
         scores: $(\ldots, N, M)$.
         mask: boolean, broadcastable to `scores`; True = may attend.
-        temperature: $T > 0$; below 1 sharpens, above 1 flattens. A tensor is taken as
-            it is and not looked at, so that a temperature can be learned.
+        temperature: $T > 0$; below 1 sharpens, above 1 flattens. A tensor broadcasts
+            to `scores`; its numbers are not looked at, so that a temperature can be
+            learned: keep them above 0 yourself, for instance as an exponential.
 
     Returns:
         Weights $(\ldots, N, M)$; a row sums to 1, or is 0 if nothing is allowed.
 
     Raises:
-        ValueError: scores are not floating, the mask does not fit, or a number
-            $T \le 0$.
+        ValueError: scores are not floating, the mask or a tensor $T$ does not fit, or
+            a number $T \le 0$.
 
     Source:
         Vaswani et al. 2017 (arXiv:1706.03762), equation 1; temperature: Hinton, Vinyals
@@ -59,6 +71,7 @@ def softmax(
     _check(scores, mask)
     filled = _fill(scores, mask)
     if isinstance(temperature, Tensor):
+        _check_fits("temperature", temperature, scores)
         filled = _below_best(filled) / temperature
     else:
         check_positive("temperature", temperature, float)

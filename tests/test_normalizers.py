@@ -144,3 +144,14 @@ def test_sampled_can_be_compiled_without_a_generator():
     compiled = torch.compile(sampled, fullgraph=True, backend="eager")
     row = torch.tensor([0.0, math.log(3.0)]).expand(20_000, 2)
     assert compiled(row).mean(0)[1].item() == pytest.approx(0.75, abs=0.015)
+
+
+def test_a_temperature_for_each_row_fits_and_another_shape_is_named():
+    scores_, warmth = torch.randn(4, 9), torch.tensor([[0.5], [1.0], [2.0], [4.0]])
+    for row, one, t in zip(
+        scores_, softmax(scores_, temperature=warmth), warmth, strict=True
+    ):
+        torch.testing.assert_close(one, softmax(row, temperature=t.item()))
+    for shape in ((5,), (2, 4, 9), (3, 9)):
+        with pytest.raises(ValueError, match=r"temperature: .* to \(4, 9\), got"):
+            softmax(scores_, temperature=torch.ones(shape))

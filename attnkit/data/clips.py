@@ -12,7 +12,12 @@ import torch
 from torch import Generator, Tensor
 from tqdm.auto import tqdm
 
-from attnkit.checks import check_at_least, check_portion, check_positive
+from attnkit.checks import (
+    check_at_least,
+    check_portion,
+    check_positive,
+    is_transformed,
+)
 
 from .vocabulary import BOS, EOS, PAD, Vocabulary
 
@@ -84,8 +89,20 @@ class Clips(NamedTuple):
 
 
 def as_floats(frames: Tensor) -> Tensor:
-    """Frames as numbers from 0 to 1: bytes are divided by 255, floats stay."""
-    return frames if frames.is_floating_point() else frames.float() / 255
+    """Frames as numbers from 0 to 1: bytes are divided by 255, floats stay.
+
+    Raises:
+        ValueError: floats far above 1, as of bytes that were only converted.
+    """
+    if not frames.is_floating_point():
+        return frames.float() / 255
+    unseen = torch.compiler.is_compiling() or is_transformed(frames)
+    if not unseen and frames.numel() and (most := frames.max()) > 2:  # room for noise
+        raise ValueError(
+            "frames: expected bytes from 0 to 255 or floats from 0 to 1, got floats up "
+            f"to {most.item():g}; divide them by 255"
+        )
+    return frames
 
 
 def tell(caption: Tensor) -> str:

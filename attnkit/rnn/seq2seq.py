@@ -2,6 +2,7 @@
 
 from torch import Tensor, nn
 
+from attnkit.checks import check_positive
 from attnkit.data import PAD
 
 from .decoder import Decoder, State
@@ -25,6 +26,11 @@ class Seq2Seq(nn.Module):
         window: positions on each side that local attention sees.
         attention_dim: hidden width of additive and concat scores and of local-p.
 
+    Raises:
+        ValueError: a size that is not above 0, an odd `hidden_dim`, an unknown cell or
+            attention.
+        TypeError: a size that is no whole number.
+
     Source:
         Sutskever, Vinyals and Le 2014 (arXiv:1409.3215); Bahdanau, Cho and Bengio 2014
         (arXiv:1409.0473); Luong, Pham and Manning 2015 (arXiv:1508.04025).
@@ -45,6 +51,10 @@ class Seq2Seq(nn.Module):
         attention_dim: int = 32,
     ) -> None:
         super().__init__()
+        check_positive("source_size", source_size)
+        check_positive("target_size", target_size)
+        check_positive("embed_dim", embed_dim)
+        check_positive("hidden_dim", hidden_dim)
         self.encoder = Encoder(source_size, embed_dim, hidden_dim, cell=cell)
         self.decoder = Decoder(
             target_size,

@@ -148,3 +148,11 @@ def test_wrong_numbers_and_splits_are_named() -> None:
         MovingShapes().draw(0)
     with pytest.raises(ValueError, match=r"split: expected one of .* 'dev'"):
         MovingShapes().draw(3, split="dev")
+
+
+def test_floats_that_are_bytes_are_refused():
+    frames = torch.tensor([0, 128, 255], dtype=torch.uint8)
+    assert torch.equal(as_floats(frames), frames.float() / 255)
+    assert torch.equal(as_floats(frames / 255), frames / 255)
+    with pytest.raises(ValueError, match=r"frames: expected .* floats up to 255"):
+        as_floats(frames.float())
