@@ -15,6 +15,7 @@ from attnkit.live.pooling import PoolingOverTime
 from attnkit.live.race import BottleneckRace
 from attnkit.live.regions import WordToRegion
 from attnkit.live.segments import SegmentMemory
+from attnkit.live.selfattention import SelfAttention
 from attnkit.live.translate import TypeToAlign
 from attnkit.live.widget import LiveWidget
 from attnkit.live.widgets import AddressingPlane, Alignment, Predict
@@ -31,6 +32,7 @@ __all__ = [
     "Predict",
     "ScoreLab",
     "SegmentMemory",
+    "SelfAttention",
     "TypeToAlign",
     "WordToFrame",
     "WordToRegion",

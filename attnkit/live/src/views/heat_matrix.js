@@ -20,6 +20,7 @@ const MANY = 1200;
  * @param knob an element that the matrix places on the peak of the selected row
  * @returns { el, table, update({ rows, cols, values, marks, forced, heads, sides, top }) }
  *   marks[r] = list of columns to ring (the known truth); forced[r] = row was overridden;
+ *   allowed[r][c] = 0 where nothing may be seen: the cell is hatched
  *   heads, sides = shorter words for columns and rows, where their names have no room;
  *   top = the number of the darkest cell, 1 if left out
  */
@@ -99,6 +100,7 @@ export function heatMatrix({ label, rowAxis, colAxis, selection, onKey = null, k
       const c = i % now.cols.length;
       paint(cell, now.values[r][c] / (now.top ?? 1));
       cell.classList.toggle("at-truth", Boolean(now.marks?.[r]?.includes(c)));
+      cell.classList.toggle("at-masked", Boolean(now.allowed && !now.allowed[r][c]));
       if (showValues) text(cell, num(now.values[r][c]));
     });
     choose();
@@ -110,7 +112,7 @@ export function heatMatrix({ label, rowAxis, colAxis, selection, onKey = null, k
     active.style.gridArea = `${row + 2}/${col + 2}`;
     activeRow.setAttribute("aria-rowindex", row + 1);
     active.setAttribute("aria-colindex", col + 1);
-    active.setAttribute("aria-label", `${now.rows[row]} ${verb} ${now.cols[col]}: ${num(value, 3)}`);
+    active.setAttribute("aria-label", `${now.rows[row]} ${verb} ${now.cols[col]}: ${num(value, 3)}${now.allowed && !now.allowed[row][col] ? ", masked" : ""}`);
     active.setAttribute("aria-selected", String(selection.locked));
     heads.rows.forEach((node, r) => node.classList.toggle("at-on", r === row));
     heads.cols.forEach((node, c) => node.classList.toggle("at-on", c === col));
