@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 import torch
+from axe_playwright_python.sync_playwright import Axe
 from widget_bench import Bench, assert_near, in_node
 
 from attnkit.data.repeats import encode
@@ -15,6 +16,7 @@ from attnkit.live.selfattention import shares as python_shares
 from attnkit.transformer import LanguageModel
 from attnkit.transformer.heads import ablated, head_scores
 from attnkit.transformer.heads_page import OpenHeads, page_entries
+from attnkit.transformer.heads_recipe import train_copier
 
 MODULE = "widgets/self_attention.js"
 TEXT = "foxdenmilkfoxmilkden"
@@ -242,6 +244,43 @@ def test_a_local_window_can_be_drawn_by_keys(bench: Bench) -> None:
     read = bench.read()
     assert read["mask"] == preset("local", 5, 3).long().tolist()
     assert read["goals"][3] is True
+
+
+def test_the_story_of_the_first_state_and_all_goals_by_keyboard(bench: Bench) -> None:
+    widget = SelfAttention(train_copier(1)[0])
+    bench.show(widget)
+    read = same_as_python(bench, widget)
+    ahead = [head[1] for head in read["shares"][1]]
+    best, idle = (ahead.index(x) for x in sorted(ahead, reverse=True)[:2])
+    assert (read["layer"], read["head"]) == (1, best) and ahead[best] > 0.9
+    assert read["copied"] > 0.9
+    bench.page.get_by_role("option", name=f"head {best + 1} of layer 2").focus()
+    bench.press("x")
+    assert bench.read()["copied"] < 0.3 < bench.read()["copied_before"]
+    bench.press("x", *["h"] * ((idle - best) % 4), "x")
+    assert same_as_python(bench, widget)["copied"] > 0.9
+    bench.press("x", "l", *["h"] * ((-idle) % 4), "x")  # the head that looks one back
+    assert bench.read()["copied"] < 0.3
+    assert bench.read()["goals"] == [True, True, False, False]
+    bench.press("x")
+    bench.page.get_by_role("textbox").fill("thequickbrown")
+    before = bench.read()["sure"]
+    bench.page.get_by_role("radio", name="Causal").focus()
+    bench.press("ArrowRight")
+    read = bench.read()
+    assert read["preset"] == "full" and read["sure"][1] > 0.6 > before[1]
+    assert read["goals"] == [True, True, True, False]
+
+
+@pytest.mark.parametrize("dark", [False, True])
+def test_axe_finds_nothing(bench: Bench, dark: bool) -> None:
+    page = bench.show(explorer())
+    if dark:
+        page.emulate_media(color_scheme="dark")
+    bench.page.get_by_role("button", name="Silence this head").click()
+    found = Axe().run(page, options={"resultTypes": ["violations"]})
+    named = [item["id"] for item in found.response["violations"]]
+    assert named == []
 
 
 def test_copied_code_makes_the_widget_again() -> None:

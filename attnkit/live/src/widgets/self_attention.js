@@ -195,8 +195,9 @@ export function mount({ root, data, state, update, report }) {
     strip.update({ tokens: input.letters, weights: weights[row], notes: input.letters.map((_, i) => (i === row ? "looks" : "")) });
     matrix.update({ rows: names, cols: names, heads: input.letters, sides: input.letters, values: weights, allowed: mask });
     const [back, ahead, alike] = shown.shares[layer][head];
+    const even = shares(mask.map((list) => { const count = list.reduce((a, b) => a + b, 0); return list.map((may) => (count ? may / count : 0)); }), input.ids);
     const told = [[back, "one token back"], [ahead, "on what followed earlier copies of the letter"], [alike, "on these copies"]]
-      .filter(([share]) => Number.isFinite(share)).map(([share, where]) => `${num(share)} ${where}`);
+      .map(([share, where], i) => (Number.isFinite(share) ? `${num(share)} ${where} (even weights: ${num(even[i])})` : "")).filter(Boolean);
     text(role, `Head ${name(layer, head)}: of its weight ${told.length ? told.join(", ") : "nothing can be said on a text of one letter"}.`);
     text(silence, silent[layer][head] ? "Let this head speak" : "Silence this head");
     wake.disabled = !now.silent.length;
@@ -264,7 +265,7 @@ export function mount({ root, data, state, update, report }) {
 /** What to reach by playing with the model. */
 function tasks(data) {
   const silencedOne = (now) => now.silent.length === 1 && now.preset === "causal" && !now.cells.length;
-  const drop = ({ sure: [told], sureFree: [before] }) => told !== null && before > 0.5 && told < before / 3;
+  const drop = ({ sure: [told], sureFree: [before] }) => told !== null && before > 0.5 && told < before / 2;
   const place = (now) => `${Math.floor(now.silent[0] / data.heads) + 1}.${(now.silent[0] % data.heads) + 1}`;
   const found = new Set();
   return [
