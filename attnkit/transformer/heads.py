@@ -30,15 +30,22 @@ class HeadScores(NamedTuple):
     chance: dict[str, float]
 
     def best(self, kind: str) -> tuple[int, int]:
-        """Layer and head with the largest share, counted from 0."""
+        """Layer and head with the largest share, counted from 0.
+
+        Raises:
+            ValueError: no token of the texts has such a place.
+        """
         shares = getattr(self, kind)
-        index = int(shares.argmax())
+        if shares.isnan().all():
+            raise ValueError(f"kind: these texts have no place for {kind!r}")
+        index = int(shares.nan_to_num(-1.0).argmax())
         return index // shares.shape[1], index % shares.shape[1]
 
     def roles(self, least: float = 0.5) -> list[list[str]]:
-        """The kind of each head, "" where no share reaches `least`."""
+        """The kind of each head, "" where no share reaches `least`; a kind that has no
+        place in the texts is nobody's."""
         shares = torch.stack([getattr(self, kind) for kind in KINDS])  # (3, L, H)
-        top, kind = shares.max(0)
+        top, kind = shares.nan_to_num(-1.0).max(0)
         return [
             [KINDS[k] if t >= least else "" for k, t in zip(*rows, strict=True)]
             for rows in zip(kind.tolist(), top.tolist(), strict=True)
@@ -70,6 +77,8 @@ def head_scores(maps: Sequence[Tensor], ids: Tensor) -> HeadScores:
 
 
 def _check_maps(maps: Sequence[Tensor], ids: Tensor) -> None:
+    if ids.dim() != 2:
+        raise ValueError(f"ids: expected shape (B, N), got {tuple(ids.shape)}")
     b, n = ids.shape
     for weights in maps:
         shape = tuple(weights.shape)

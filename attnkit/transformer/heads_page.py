@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from attnkit.attend import aggregate, scaled_dot, softmax
 from attnkit.checks import check_positive
 
+from .language_model import LanguageModel
 from .layers import DecoderLayer
 from .multihead import MultiHeadAttention
 
@@ -24,19 +25,28 @@ class OpenHeads(nn.Module):
     scores take them, turned by their positions.
 
     Args:
-        model: a `LanguageModel` with as many heads of keys as of queries.
+        model: a `LanguageModel` with as many heads of keys as of queries, in
+            evaluation mode.
+
+    Raises:
+        ValueError: another model, or one in training mode.
     """
 
     output_names: ClassVar = ["logits", "scores", "weights", "query", "key", "value"]
 
     def __init__(self, model: nn.Module) -> None:
         super().__init__()
+        if not isinstance(model, LanguageModel):
+            got = type(model).__name__
+            raise ValueError(f"model: expected a language model, got a {got}")
         for layer in model.layers:
             attention = layer.attention
             if attention.num_kv_heads != attention.num_heads:
                 raise ValueError("model: expected a key for each head of queries")
             if attention.position is not None and attention.position.spends:
                 raise ValueError("model: expected positions that enter the scores only")
+        if model.training:
+            raise ValueError("model: expected evaluation mode; call model.eval()")
         self.model = model
 
     def forward(self, ids: Tensor, mask: Tensor, gates: Tensor) -> tuple[Tensor, ...]:
@@ -54,8 +64,7 @@ def _layer(
     asked = layer._before(tokens, layer.attention_norm)  # (1, N, D)
     change, parts = _attention(layer.attention, asked, mask, gate)
     tokens = layer._after(tokens, change, layer.attention_norm)
-    change = layer.feed_forward(layer._before(tokens, layer.feed_forward_norm))
-    return layer._after(tokens, change, layer.feed_forward_norm), parts
+    return layer.think(tokens), parts
 
 
 def _attention(
@@ -86,10 +95,11 @@ def page_entries(model: nn.Module, size: int) -> dict[str, Any]:
         What `attnkit.live.pack` takes: "run" with its module and example inputs.
     """
     check_positive("size", size)
+    opened = OpenHeads(model)
     shape = len(model.layers), model.layers[0].attention.num_heads
     inputs = {
         "ids": torch.zeros(1, size, dtype=torch.int64),
         "mask": torch.ones(size, size, dtype=torch.bool).tril(),
         "gates": torch.ones(shape),
     }
-    return {"run": (OpenHeads(model), inputs)}
+    return {"run": (opened, inputs)}

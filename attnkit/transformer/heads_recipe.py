@@ -7,10 +7,12 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from attnkit.data.repeats import LETTERS, Repeats, repeats
+from attnkit.processes import threads
 from attnkit.train import History, fit, seed_everything
 
 from .language_model import LanguageModel
 from .multihead import MultiHeadAttention
+from .positions import Rotary
 
 
 @dataclass(frozen=True)
@@ -73,9 +75,7 @@ def train_copier(
     with torch.no_grad():
         model.embedding.table.mul_(recipe.start)
         lean_back(model.layers[0].attention, recipe.lean)
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)  # the matrices are small; the same numbers on any machine
-    try:
+    with threads(1):  # the matrices are small; the same numbers on any machine
         history = fit(
             model,
             batches,
@@ -85,8 +85,6 @@ def train_copier(
             seed=seed,
             progress=progress,
         )
-    finally:
-        torch.set_num_threads(threads)
     return model.eval(), history
 
 
@@ -120,13 +118,34 @@ def lean_back(attention: MultiHeadAttention, strength: float, head: int = 0) -> 
 
     The key's bias is the query's, turned on by one place: the two agree where the key
     stands one before the query, with a scaled score of `strength`.
+
+    Raises:
+        ValueError: positions that are not rotary, projections without biases, fewer
+            heads of keys than of queries, or a head that there is not.
     """
+    _check_leans(attention, head)
     d = attention.query_proj.out_features // attention.num_heads
     rows = slice(head * d, (head + 1) * d)
     even = torch.full((1, 1, 2, d), (strength / d**0.5) ** 0.5)
     turned = attention.position.turn_key(even, 0)[0, 0]  # (2, d)
     attention.query_proj.bias[rows] = turned[0]
     attention.key_proj.bias[rows] = turned[1]
+
+
+def _check_leans(attention: MultiHeadAttention, head: int) -> None:
+    count = attention.num_heads
+    if not isinstance(attention.position, Rotary):
+        got = type(attention.position).__name__
+        raise ValueError(f"attention: expected rotary positions, got {got}")
+    if attention.query_proj.bias is None or attention.key_proj.bias is None:
+        raise ValueError("attention: expected projections with a bias, got bias=False")
+    if attention.num_kv_heads != count:
+        raise ValueError(
+            f"attention: expected {count} heads of keys as of queries, got "
+            f"{attention.num_kv_heads}"
+        )
+    if not 0 <= head < count:
+        raise ValueError(f"head: expected 0 to {count - 1}, got {head}")
 
 
 @torch.no_grad()

@@ -13,7 +13,7 @@ from widget_bench import Bench, assert_near, in_node
 from attnkit.data.repeats import encode
 from attnkit.live.selfattention import SelfAttention, fold, preset, sure
 from attnkit.live.selfattention import shares as python_shares
-from attnkit.transformer import LanguageModel
+from attnkit.transformer import LanguageModel, Transformer
 from attnkit.transformer.heads import ablated, head_scores
 from attnkit.transformer.heads_page import OpenHeads, page_entries
 from attnkit.transformer.heads_recipe import train_copier
@@ -88,6 +88,11 @@ def test_open_heads_refuse_what_they_cannot_lay_open() -> None:
     grouped = LanguageModel(26, embed_dim=16, num_heads=2, num_kv_heads=1)
     with pytest.raises(ValueError, match="a key for each head"):
         OpenHeads(grouped)
+    translator = Transformer(9, 9, embed_dim=16, num_heads=2, num_layers=1).eval()
+    with pytest.raises(ValueError, match="a language model, got a Transformer"):
+        page_entries(translator, 8)
+    with pytest.raises(ValueError, match=r"evaluation mode; call model.eval\(\)"):
+        page_entries(LanguageModel(26, embed_dim=16, num_heads=2), 8)
 
 
 def test_shares_are_those_of_head_scores_and_of_the_page() -> None:

@@ -16,6 +16,8 @@ from attnkit.transformer.heads_recipe import (
     lean_back,
     train_copier,
 )
+from attnkit.transformer.multihead import MultiHeadAttention
+from attnkit.transformer.positions import Rotary
 
 
 def small(**options):
@@ -52,6 +54,21 @@ def test_scores_refuse_weights_of_other_texts():
         head_scores([torch.ones(1, 2, 4, 4)], ids)
     with pytest.raises(ValueError, match="same number of heads"):
         head_scores([torch.ones(1, 2, 3, 3), torch.ones(1, 1, 3, 3)], ids)
+
+
+def test_a_kind_without_a_place_takes_no_head_from_the_others():
+    ids = encode("abcdef")  # nothing comes twice
+    back = torch.eye(6).roll(1, 0)[None, None]
+    scores = head_scores([back], ids)
+    assert scores.induction.isnan().all()
+    assert scores.roles() == [["previous"]] and scores.best("previous") == (0, 0)
+    with pytest.raises(ValueError, match="these texts have no place for 'induction'"):
+        scores.best("induction")
+
+
+def test_scores_refuse_ids_of_other_axes():
+    with pytest.raises(ValueError, match=r"ids: expected shape \(B, N\), got \(3,\)"):
+        head_scores([torch.ones(1, 2, 3, 3)], torch.arange(3))
 
 
 @pytest.mark.parametrize("heads", [[(0, 2)], [(0, 0), (1, 3), (1, 1)], []])
@@ -110,6 +127,22 @@ def test_the_lean_prefers_the_token_before():
     torch.testing.assert_close(
         rows[1, 5], torch.ones(12).div(7) * (torch.arange(12) < 7)
     )
+
+
+@pytest.mark.parametrize(
+    "options,words",
+    [
+        ({"position": None}, "rotary positions, got NoneType"),
+        ({"bias": False}, "a bias, got bias=False"),
+        ({"num_kv_heads": 2}, "4 heads of keys as of queries, got 2"),
+    ],
+)
+def test_the_lean_refuses_what_it_cannot_turn(options, words):
+    attention = MultiHeadAttention(16, 4, **{"position": Rotary(4), **options})
+    with pytest.raises(ValueError, match=f"attention: expected .*{words}"):
+        lean_back(attention, 20.0)
+    with pytest.raises(ValueError, match="head: expected 0 to 3, got 4"):
+        lean_back(MultiHeadAttention(16, 4, position=Rotary(4)), 20.0, 4)
 
 
 def test_an_untrained_model_guesses():
