@@ -4,7 +4,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from attnkit.checks import check_positive
+from attnkit.checks import check_at_least, check_positive
 from attnkit.data.echoes import Echoes
 from attnkit.train import fit, seed_everything
 
@@ -90,7 +90,12 @@ def hits(
 
     Returns:
         (B, T - 1) bool, place t for symbol t + 1.
+
+    Raises:
+        ValueError: `memory_len` is below 0, or `length` below 1.
     """
+    if memory_len is not None:
+        check_at_least("memory_len", memory_len, 0)
     own, memory, found = model.memory_len, None, []
     try:
         model.memory_len = own if memory_len is None else memory_len
@@ -137,9 +142,10 @@ def train_orders(
         The model in evaluation mode.
 
     Raises:
-        ValueError: `skip` leaves nothing to predict.
+        ValueError: `skip` leaves nothing to predict, or `order` is not each place once.
     """
     n = ids.shape[1]
+    _check_order(order, n)
     if not 0 <= skip < n:
         raise ValueError(f"skip: expected 0 to {n - 1}, got {skip}")
     seed_everything(seed)
@@ -155,6 +161,13 @@ def train_orders(
     chosen = torch.randint(len(ids), (steps, batch), generator=draw)
     fit(model, [*chosen], loss, steps=steps, lr=lr, seed=seed, progress=False)
     return model.eval()
+
+
+def _check_order(order: Tensor | None, n: int) -> None:
+    if order is not None and sorted(order.tolist()) != list(range(n)):
+        raise ValueError(
+            f"order: expected each of 0 to {n - 1} once, got {order.tolist()}"
+        )
 
 
 @torch.no_grad()

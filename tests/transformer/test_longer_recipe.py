@@ -81,3 +81,17 @@ def test_recall_counts_known_symbols_alone() -> None:
     for known, share in ((right, 1.0), (~right, 0.0)):
         data = Echoes(ids, torch.cat([first, known], 1))
         assert recall(model, data, length=2) == share
+
+
+def test_a_memory_below_nothing_is_refused() -> None:
+    model = SegmentLanguageModel(12)
+    with pytest.raises(ValueError, match="memory_len: expected at least 0, got -3"):
+        hits(model, echoes(2), memory_len=-3)
+    assert hits(model, echoes(2), memory_len=0).shape[0] == 2
+
+
+@pytest.mark.parametrize("order", [[0, 1, 2], [0, 1, 2, 3, 4], [0, 1, 1, 3]])
+def test_an_order_of_other_places_is_refused(order: list[int]) -> None:
+    ids = torch.zeros(2, 4).long()
+    with pytest.raises(ValueError, match="order: expected each of 0 to 3 once"):
+        train_orders(ids, size=3, order=torch.tensor(order), steps=1)
