@@ -16,13 +16,16 @@ from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
+from attnkit.checks import check_positive
+
 Call = Callable[[], Any]
 
 
 def peak_bytes(call: Call) -> int:
     """The most bytes of tensors made by a call that are alive at the same time.
 
-    Each operation of PyTorch reports what it makes; a tensor counts until it is freed.
+    Each operation of PyTorch reports what it makes, or by how much it lets a tensor
+    grow; a tensor counts until it is freed.
     What was there before does not count, nor does the scratch space that one operation
     takes and gives back itself. The number is the same in every run.
 
@@ -43,22 +46,33 @@ class _Held(TorchDispatchMode):
     def __init__(self) -> None:
         super().__init__()
         self.now = self.peak = 0
-        self.known: dict[int, int] = {}
+        self.known: dict[int, tuple[int, int]] = {}  # bytes before, bytes counted
 
     def __torch_dispatch__(self, op, types, args=(), kwargs=None):
-        old = {s._cdata for s in _storages((args, kwargs))}
+        old = {s._cdata: s.nbytes() for s in _storages((args, kwargs))}
+        if op is torch.ops.aten.lift_fresh.default:
+            old = {}  # `torch.tensor` hands over what it has just made
         result = op(*args, **(kwargs or {}))
         for storage in _storages(result):
-            name = storage._cdata
-            if name not in old and name not in self.known:
-                self.known[name] = storage.nbytes()
-                self.now += storage.nbytes()
-                self.peak = max(self.peak, self.now)
-                weakref.finalize(storage, self._freed, name)
+            self._count(storage, old.get(storage._cdata, 0))
+        self.peak = max(self.peak, self.now)
         return result
 
+    def _count(self, storage: torch.UntypedStorage, before: int) -> None:
+        """Add a storage that is new, or by how much an operation has made it grow."""
+        name = storage._cdata
+        if name not in self.known:
+            if storage.nbytes() <= before:
+                return
+            self.known[name] = before, 0
+            weakref.finalize(storage, self._freed, name)
+        before, counted = self.known[name]
+        held = max(storage.nbytes() - before, 0)
+        self.known[name] = before, held
+        self.now += held - counted
+
     def _freed(self, name: int) -> None:
-        self.now -= self.known.pop(name)
+        self.now -= self.known.pop(name)[1]
 
 
 def _storages(values: Any) -> list[torch.UntypedStorage]:
@@ -80,7 +94,11 @@ def fastest(
 
     Returns:
         name → seconds of one call.
+
+    Raises:
+        ValueError: no round.
     """
+    check_positive("rounds", rounds)
     for call in calls.values():
         call()  # the first time is never typical
     spent: dict[str, list[float]] = {name: [] for name in calls}

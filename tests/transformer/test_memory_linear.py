@@ -98,6 +98,23 @@ def test_a_peak_counts_what_is_alive_at_once_and_frees_the_rest() -> None:
     assert peak_bytes(lambda: kept.mul_(2)) == 0
 
 
+def test_a_peak_counts_lists_and_what_grows() -> None:
+    assert peak_bytes(lambda: torch.tensor([0.0] * 1000)) == 4000
+    assert peak_bytes(lambda: torch.empty(0).resize_(1000)) == 4000
+    assert peak_bytes(lambda: torch.zeros(1000) + 1) == 8000
+    row, there = torch.zeros(1000), torch.zeros(500)
+    assert peak_bytes(lambda: torch.add(row, 1, out=torch.empty(0))) == 4000
+    assert peak_bytes(lambda: torch.add(row, 1, out=torch.empty(1000))) == 4000
+    assert peak_bytes(lambda: there.resize_(800).resize_(600).resize_(1000)) == 2000
+    assert peak_bytes(lambda: there.mul_(2)) == 0
+
+    def twice() -> None:
+        torch.tensor([0.0] * 1000)
+        torch.empty(10).resize_(900)
+
+    assert peak_bytes(twice) == 4000
+
+
 def test_a_peak_is_the_allocators_but_for_scratch_space() -> None:
     rows = [torch.zeros(2, 1024, 16) for _ in range(3)]
 
@@ -126,3 +143,5 @@ def test_the_longer_call_takes_longer() -> None:
     calls = {"once": lambda: x @ x, "often": lambda: [x @ x for _ in range(8)]}
     found = fastest(calls, rounds=3)
     assert 3 * found["once"] < found["often"]
+    with pytest.raises(ValueError, match="rounds: expected a value above 0, got 0"):
+        fastest(calls, rounds=0)
