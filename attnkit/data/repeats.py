@@ -30,9 +30,16 @@ class Repeats(NamedTuple):
     source: Tensor
 
     def batches(self, size: int) -> list["Repeats"]:
-        """The texts in their order, in batches of `size`; the rest is left out."""
+        """The texts in their order, in batches of `size`; the rest is left out.
+
+        Raises:
+            ValueError: `size` is not from 1 to the number of texts.
+        """
         check_positive("size", size)
-        whole = len(self.ids) // size * size
+        count = len(self.ids)
+        if size > count:
+            raise ValueError(f"size: expected at most {count} texts, got {size}")
+        whole = count // size * size
         parts = [part[:whole].split(size) for part in self]
         return [Repeats(*rows) for rows in zip(*parts, strict=True)]
 

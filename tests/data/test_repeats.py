@@ -48,6 +48,9 @@ def test_batches_and_guess():
     parts = texts.batches(4)
     assert len(parts) == 2 and torch.equal(parts[1].ids, texts.ids[4:8])
     assert 1 / 15 < texts.guess() < 1 / 4
+    assert [len(part.ids) for part in texts.batches(10)] == [10]
+    with pytest.raises(ValueError, match="size: expected at most 10 texts, got 11"):
+        texts.batches(11)
 
 
 def test_own_text_is_folded_to_letters():
