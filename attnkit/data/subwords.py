@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from attnkit.checks import check_positive
+from attnkit.checks import check_at_least
 
 from .vocabulary import SPECIALS, UNK, Vocabulary
 
@@ -21,12 +21,14 @@ class Subwords:
 
     Args:
         lines: to learn from, of all languages that share the pieces.
-        size: of the vocabulary at most; a small text has fewer pieces.
+        size: of the vocabulary at most, the four special symbols included; a small text
+            has fewer pieces.
 
     Attributes:
         vocabulary: of the pieces.
 
     Raises:
+        ValueError: `size` is too small for the characters of the lines.
         ImportError: the library `tokenizers` is not there.
 
     Source:
@@ -34,12 +36,17 @@ class Subwords:
     """
 
     def __init__(self, lines: Iterable[str], size: int) -> None:
-        check_positive("size", size)
+        check_at_least("size", size, len(SPECIALS))
         self._tokenizer = _learned(lines, size)
         known = self._tokenizer.get_vocab()
         self.vocabulary = Vocabulary(
             piece for piece in sorted(known, key=known.get) if piece != SPECIALS[UNK]
         )
+        if len(self.vocabulary) > size:
+            raise ValueError(
+                f"size: expected at least {len(self.vocabulary)} for the characters of "
+                f"these lines, got {size}"
+            )
 
     def split(self, line: str) -> list[str]:
         """The pieces of a line; a character never seen is the unknown symbol."""

@@ -39,6 +39,15 @@ def test_size_is_the_most_and_pieces_are_the_same_again():
     assert len(Subwords(LINES, 10_000).vocabulary) < 200
 
 
+@pytest.mark.parametrize(
+    "size,words", [(1, "at least 4, got 1"), (24, "at least 25 for the .*, got 24")]
+)
+def test_a_size_without_room_for_the_characters_is_refused(size, words):
+    with pytest.raises(ValueError, match=f"size: expected {words}"):
+        Subwords(LINES, size)
+    assert len(Subwords(LINES, 25).vocabulary) == 25
+
+
 def test_a_character_never_seen_is_unknown():
     subwords = Subwords(LINES, 60)
     ids = subwords.vocabulary.encode(subwords.split("dog 犬"), warn=False)
