@@ -4,8 +4,6 @@ As its recurrent sibling it reads a memory of places (B, M, D), the regions of a
 image or the frames of a clip, and has the same `forward` and `generate`.
 """
 
-from typing import Any
-
 import torch
 from torch import Tensor, nn
 
@@ -35,7 +33,7 @@ class CaptionTransformer(nn.Module):
         num_layers: layers.
         position: of words, one of `POSITIONS`.
         max_len: positions in a learned table.
-        options: `ff_dim`, `dropout` and `norm_first` of `DecoderLayer`.
+        ff_dim, dropout, norm_first: see `DecoderLayer`.
 
     Raises:
         ValueError: an unknown position, or a size below 1.
@@ -56,24 +54,31 @@ class CaptionTransformer(nn.Module):
         num_layers: int = 1,
         position: str = "sinusoidal",
         max_len: int = 64,
-        **options: Any,
+        ff_dim: int | None = None,
+        dropout: float = 0.0,
+        norm_first: bool = True,
     ) -> None:
         super().__init__()
         check_positive("num_layers", num_layers)
         self.size, self.memory_dim = vocab_size, memory_dim
         widths = {"kdim": memory_dim if key_dim is None else key_dim}
         widths |= {"vdim": memory_dim}
-        dropout = options.get("dropout", 0.0)
         self.embed = Embedding(vocab_size, embed_dim, position, max_len, dropout)
         self.layers = nn.ModuleList()
         for _ in range(num_layers):
             place = score_position(position, embed_dim, num_heads)
-            layer = DecoderLayer(embed_dim, num_heads, position=place, **options)
+            layer = DecoderLayer(
+                embed_dim,
+                num_heads,
+                ff_dim=ff_dim,
+                dropout=dropout,
+                norm_first=norm_first,
+                position=place,
+            )
             layer.cross_attention = MultiHeadAttention(
                 embed_dim, num_heads, dropout=dropout, **widths
             )
             self.layers.append(layer)
-        norm_first = options.get("norm_first", True)
         self.norm = nn.LayerNorm(embed_dim) if norm_first else nn.Identity()
 
     def forward(

@@ -133,6 +133,12 @@ def test_bad_settings_are_named():
         CaptionTransformer(V, D, position="sharp")
     with pytest.raises(ValueError, match="num_layers: "):
         CaptionTransformer(V, D, num_layers=0)
+    for option in ({"cross": False}, {"num_kv_heads": 1}):
+        with pytest.raises(TypeError, match=f"argument '{next(iter(option))}'"):
+            decoder(**option)
+    layer = decoder(ff_dim=7, dropout=0.3, norm_first=False).layers[1]
+    assert layer.feed_forward.inner.out_features == 7 and layer.dropout == 0.3
+    assert layer.cross_attention.dropout == 0.3 and not layer.norm_first
     with pytest.raises(ValueError, match="max_len: "):
         decoder().generate(example()[0], max_len=0)
 
