@@ -180,10 +180,12 @@ class VideoCaptioner(nn.Module):
             class is, with the size of the vocabulary, `memory_dim` and `key_dim=`, it
             gives a module with its `forward` and `generate`. `attention` is then not
             used.
-        options: further options of `CaptionDecoder`, such as `hidden_dim`.
+        options: further options of `CaptionDecoder`, such as `hidden_dim`; none beside
+            `decoder`.
 
     Raises:
         ValueError: an unknown encoder, attention or `reads`.
+        TypeError: options beside `decoder`.
 
     Source:
         Yao et al. 2015 (arXiv:1502.08029), with a choice of encoders.
@@ -205,6 +207,11 @@ class VideoCaptioner(nn.Module):
             raise ValueError(f"encoder: expected {known} or None; got {encoder!r}")
         if reads not in READS:
             raise ValueError(f"reads: expected values or keys; got {reads!r}")
+        if decoder is not None and options:
+            raise TypeError(
+                f"options: expected none beside decoder, got {', '.join(options)}; use "
+                "functools.partial"
+            )
         self.reads = reads
         self.encoder = None if encoder is None else ENCODERS[encoder](dim)
         key_dim = dim if self.encoder is None else self.encoder.key_dim

@@ -154,7 +154,8 @@ def train_captioner(
         seed: of weights and order.
         recipe: the settings.
         progress: show a progress bar.
-        options: further options of `VideoCaptioner`: `attention`, `reads`, `decoder`.
+        options: further options of `VideoCaptioner`: `attention`, `reads`, `decoder`;
+            one's own decoder gets no `hidden_dim`.
 
     Returns:
         The model in evaluation mode, and the history of its training.
@@ -168,9 +169,9 @@ def train_captioner(
             f"{len(captions)} for {len(values)}"
         )
     seed_everything(seed)
-    model = VideoCaptioner(
-        encoder, dim=values.shape[2], hidden_dim=recipe.hidden_dim, **options
-    )
+    if options.get("decoder") is None:
+        options = {"hidden_dim": recipe.hidden_dim, **options}
+    model = VideoCaptioner(encoder, dim=values.shape[2], **options)
     with threads(1):
         history = fit(
             model,

@@ -20,6 +20,7 @@ from attnkit.rnn import (
     train_eye,
     training_clips,
 )
+from attnkit.rnn.captioner import CaptionDecoder
 from attnkit.rnn.video_keys import ENCODERS, cut, paste, waves
 
 KINDS = sorted(ENCODERS)
@@ -238,6 +239,22 @@ def test_the_page_computes_what_the_models_compute() -> None:
 def test_bad_input_is_named(call, words: str) -> None:
     with pytest.raises(ValueError, match=words):
         call()
+
+
+def test_options_beside_a_decoder_are_refused_and_the_recipe_gives_none() -> None:
+    def own(size: int, memory_dim: int, *, key_dim: int) -> CaptionDecoder:
+        return CaptionDecoder(size, memory_dim, key_dim=key_dim, hidden_dim=9)
+
+    told = "options: expected none beside decoder, got num_layers; use functools"
+    with pytest.raises(TypeError, match=told):
+        VideoCaptioner(decoder=own, num_layers=3)
+    recipe = VideoRecipe(size=2, steps=1, hidden_dim=20)
+    for decoder, width in ((own, 9), (None, 20)):
+        model, _ = train_captioner(
+            values(), torch.ones(2, 4).long(), recipe=recipe, progress=False,
+            decoder=decoder,
+        )  # fmt: skip
+        assert model.decoder.cell.hidden_size == width
 
 
 def test_what_is_no_tensor_is_named() -> None:
