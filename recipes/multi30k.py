@@ -7,16 +7,18 @@
 
 The settings of all three stand in `SETTINGS`; an option of the same name changes one.
 A run that was stopped goes on when the same command is given again (`--fresh` begins
-anew). With `--pieces 0` a symbol is a word, and words seen less than `--least` times
-are unknown to the model; else it is one of so many subwords, which are learned from the
-training texts. The text is lower case. BLEU is sacrebleu's, lower case, against the raw
-references of the 2016 test set.
+anew); with other settings it is another run, with its own checkpoint. With `--pieces 0`
+a symbol is a word, and words seen less than `--least` times are unknown to the model;
+else it is one of so many subwords, which are learned from the training texts. The text
+is lower case. BLEU is sacrebleu's, lower case, against the raw references of the 2016
+test set.
 """
 
 import argparse
 import json
 import os
 import re
+import zlib
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, fields, replace
@@ -77,7 +79,7 @@ def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--model", choices=("rnn", "transformer"), default="rnn")
+    parser.add_argument("--model", choices=("rnn", "transformer"), help="default: rnn")
     parser.add_argument("--base", action="store_true", help="a Transformer, base size")
     parser.add_argument("--attention", default="additive", help="of rnn: or none, ...")
     parser.add_argument("--feed", action="store_true", help="rnn: input feeding")
@@ -91,8 +93,9 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--folder", type=Path, help=f"{FOLDER}/rnn, /transformer, ...")
     parser.add_argument("--fresh", action="store_true", help="do not resume")
     options = parser.parse_args()
-    if options.base:
-        options.model = "transformer"
+    if options.base and options.model == "rnn":
+        parser.error("argument --base: a Transformer's size; not with --model rnn")
+    options.model = options.model or ("transformer" if options.base else "rnn")
     name = "base" if options.base else options.model
     given = {f.name: getattr(options, f.name) for f in fields(Settings)}
     given = {key: value for key, value in given.items() if value is not None}
@@ -176,6 +179,14 @@ def make_model(options: argparse.Namespace, sizes: Sequence[int]) -> nn.Module:
     return model
 
 
+def checkpoint(options: argparse.Namespace) -> Path:
+    """The run's own file: its name tells all that a training depends on."""
+    names = ("model", "attention", "feed", "least", "seed", "bfloat16")
+    known = {name: getattr(options, name) for name in names} | asdict(options.settings)
+    code = zlib.crc32(json.dumps(known, sort_keys=True).encode())
+    return options.folder / f"run-{code:08x}.pt"
+
+
 def train(model: nn.Module, pairs: PairSet, options: argparse.Namespace) -> History:
     """Train, or go on training."""
     chosen, optimizer = options.settings, None
@@ -195,7 +206,7 @@ def train(model: nn.Module, pairs: PairSet, options: argparse.Namespace) -> Hist
         seed=options.seed,
         device=options.device,
         autocast=torch.bfloat16 if options.bfloat16 else None,
-        checkpoint=options.folder / "run.pt",
+        checkpoint=checkpoint(options),
         resume=not options.fresh,
     )
 
@@ -204,8 +215,9 @@ def train(model: nn.Module, pairs: PairSet, options: argparse.Namespace) -> Hist
 
 
 @torch.no_grad()
-def token_accuracy(model: nn.Module, pairs: PairSet, device: str) -> float:
-    """Share of the symbols of the references that are the most probable next one."""
+def next_symbol_accuracy(model: nn.Module, pairs: PairSet, device: str) -> float:
+    """Share of the symbols of the references that are the most probable next one,
+    after those before it in the reference (teacher forcing)."""
     right = total = 0
     for batch in pairs.batches(100, shuffle=False):
         batch = batch.to(device)
@@ -285,8 +297,8 @@ def report(
         "steps": history.steps,
         "minutes": round(history.seconds / 60, 1),
         "loss": round(fmean(history.losses[-50:]), 3),
-        "token accuracy (val)": round(
-            token_accuracy(model, sets["val"], options.device), 4
+        "next-symbol accuracy (val)": round(
+            next_symbol_accuracy(model, sets["val"], options.device), 4
         ),
         "BLEU (test 2016)": round(bleu.score, 2),
         "BLEU settings": f"beam {options.beam}, lower case, sacrebleu "

@@ -70,10 +70,12 @@ def test_recipe_learns_three_sentences_and_resumes(small, monkeypatch, command):
     pytest.importorskip("sacrebleu")
     pytest.importorskip("tokenizers")
     first = run(monkeypatch, command)
-    assert first["token accuracy (val)"] == 1 and first["BLEU (test 2016)"] > 99
+    assert first["next-symbol accuracy (val)"] == 1 and first["BLEU (test 2016)"] > 99
     assert Path("out/test.en").read_text().splitlines()[1] == "two dogs run."
     assert Path("out/maps.png").stat().st_size > 1000
     assert run(monkeypatch, command) == first
+    other = run(monkeypatch, f"{command} --steps 2 --dropout 0.5")
+    assert other["steps"] == 2 and other["settings"]["dropout"] == 0.5
 
 
 def test_a_run_in_two_parts_is_the_run_in_one(generated, monkeypatch):
@@ -107,6 +109,31 @@ def test_settings_stand_in_one_place_and_options_change_them(monkeypatch):
     base = options_of(monkeypatch, "--base --dropout 0.3")
     changed = asdict(recipe.SETTINGS["base"]) | {"dropout": 0.3}
     assert base.model == "transformer" and asdict(base.settings) == changed
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        "--heads 2", "--smoothing 0.2", "--dropout 0.3", "--batch 12", "--warm 7",
+        "--lr 0.1", "--steps 9", "--least 2", "--seed 2", "--attention dot", "--feed",
+        "--model transformer", "--base", "--bfloat16",
+    ],
+)  # fmt: skip
+def test_other_settings_are_another_run(monkeypatch, other):
+    file = recipe.checkpoint(options_of(monkeypatch, "--folder out"))
+    assert file.parent == Path("out") and file.suffix == ".pt"
+    same = "--folder out --model rnn --batch 64 --fresh --beam 2"
+    assert recipe.checkpoint(options_of(monkeypatch, same)) == file
+    changed = options_of(monkeypatch, f"--folder out {other}")
+    assert recipe.checkpoint(changed) != file
+
+
+def test_base_is_no_recurrent_model(monkeypatch, capsys):
+    with pytest.raises(SystemExit):
+        options_of(monkeypatch, "--base --model rnn")
+    assert "not with --model rnn" in capsys.readouterr().err
+    for more in ("", "--model transformer"):
+        assert options_of(monkeypatch, f"--base {more}").model == "transformer"
 
 
 def test_base_is_the_papers_size_with_its_rate_and_norms(monkeypatch):
