@@ -32,7 +32,8 @@ class SelfAttention(LiveWidget):
         model: a trained `attnkit.transformer.LanguageModel`, or any module with
             `layers` that have `attention`. A copy in evaluation mode is kept.
         text: what stands in the field at first.
-        symbols: the model's symbols in the order of their numbers, one character each.
+        symbols: the model's symbols in the order of their numbers: different single
+            characters, none of them a capital or with an accent.
         examples: more texts to choose from, at most 12.
         layer, head: the head that is shown first, from 0; the best induction head of
             this text if None.
@@ -90,10 +91,8 @@ class SelfAttention(LiveWidget):
         check_has("model", model, "layers")
         self.size = as_whole("max_tokens", max_tokens, 2, 32)
         self.model = kept(model, precision)
-        self.symbols = check_names("symbols", list(symbols))
         found = entries or _entries(self.model, self.size)
-        self.reader, inputs = found["run"]
-        self.shape = tuple(inputs["gates"].shape)
+        self._open(*found["run"], symbols)
         self._check_text(text)
         data = {
             "model": _packed(found, precision),
@@ -111,6 +110,22 @@ class SelfAttention(LiveWidget):
         self._begin(layer, head, query)
         self.alt = alt or self._say()
 
+    @torch.no_grad()
+    def _open(
+        self, reader: nn.Module, inputs: Mapping[str, Tensor], symbols: Sequence[str]
+    ) -> None:
+        """What runs, its layers and heads, and a symbol for each of its logits."""
+        self.reader, self.shape = reader, tuple(inputs["gates"].shape)
+        logits = reader(*(inputs[name] for name in ("ids", "mask", "gates")))[0]
+        self.symbols = check_names("symbols", list(symbols), logits.shape[-1])
+        odd = [c for c in self.symbols if fold(c, self.symbols) != [c]]
+        odd += [c for c in set(self.symbols) if self.symbols.count(c) > 1]
+        if odd:
+            raise ValueError(
+                "symbols: expected different single characters, none a capital or with "
+                f"an accent, got {sorted(odd)}"
+            )
+
     def _begin(self, layer: int | None, head: int | None, query: int | None) -> None:
         """The first head, token and cell: given, or those that tell the story."""
         out = self.forward()
@@ -119,10 +134,12 @@ class SelfAttention(LiveWidget):
             i for i in known[:-1] if out["ids"][i + 1] == out["ids"][out["source"][i]]
         ]
         query = query if query is not None else (sure or known or [0])[-1]
-        as_whole("query", query, 0, len(out["ids"]) - 1)
+        query = as_whole("query", query, 0, len(out["ids"]) - 1)
         best = int(out["shares"][..., 1].nan_to_num().argmax())
         layer = best // self.shape[1] if layer is None else layer
+        layer = as_whole("layer", layer, 0, self.shape[0] - 1)
         head = best % self.shape[1] if head is None else head
+        head = as_whole("head", head, 0, self.shape[1] - 1)
         key = max(out["source"][query], 0)
         first = {"layer": layer, "head": head, "query": query, "key": key}
         self.check_state({**self.state, **first})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import json
 from typing import Any
 
 import pytest
@@ -143,6 +144,34 @@ def test_bad_arguments_are_named(options: dict, words: str) -> None:
         SelfAttention(**{"model": model(), "text": TEXT, **options})
     with pytest.raises(ValueError, match="model"):
         SelfAttention(torch.nn.Linear(2, 2))
+
+
+@pytest.mark.parametrize(
+    "symbols,words",
+    [
+        ("abc", "expected 26 words, got 3"),
+        (LONG[:25], "expected 26 words, got 25"),
+        (f"{LONG[:26]}ñ", "expected 26 words, got 27"),
+        (f"{LONG[:25]}y", r"different single characters.* got \['y'\]"),
+        (f"{LONG[:25]}Z", r"none a capital.* got \['Z'\]"),
+        (f"{LONG[:25]}é", r"an accent, got \['é'\]"),
+        ([*LONG[:25], "yz"], r"single characters.* got \['yz'\]"),
+        ([*LONG[:25], ""], "non-empty"),
+    ],
+)
+def test_symbols_that_do_not_fit_the_model_are_named(symbols: Any, words: str) -> None:
+    with pytest.raises(ValueError, match=f"symbols: .*{words}"):
+        SelfAttention(model(), "abcab", symbols=symbols)
+
+
+def test_other_symbols_and_numbers_of_numpy_are_taken() -> None:
+    symbols = "".join(chr(ord("а") + i) for i in range(32) if i != 9)[:26]
+    number = torch.tensor([1, 0]).numpy()
+    made = {"layer": number[0], "head": number[1], "query": number[0]}
+    widget = SelfAttention(model(), "абвабв", symbols=symbols, **made)
+    assert widget.letters() == [*"абвабв"]
+    first = json.loads(json.dumps(widget.initial))
+    assert [first[name] for name in made] == [1, 0, 1]
 
 
 @pytest.mark.parametrize(
