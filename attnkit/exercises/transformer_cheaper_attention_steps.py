@@ -13,7 +13,7 @@ from attnkit.exercises.idea_soft_addressing_steps import draw
 Part = tuple[Tensor, Tensor, Tensor]
 
 
-def merge(one: Part, two: Part) -> Part:
+def merge(one: tuple, two: tuple) -> tuple:
     """Join what two workers found about one query, each from keys of its own.
 
     Args:
