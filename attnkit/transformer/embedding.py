@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from attnkit.checks import check_positive
+from attnkit.checks import check_ids, check_positive
 
 from .positions import Alibi, Learned, Rotary, Shaw, Sinusoidal, TransformerXL
 
@@ -52,7 +52,7 @@ class Embedding(nn.Module):
         Raises:
             ValueError: not two axes of whole numbers of symbols.
         """
-        _check_ids(ids, len(self.table))
+        check_ids("ids", ids, len(self.table), ("B", "N"))
         tokens = F.embedding(ids, self.table) * math.sqrt(self.table.shape[1])
         if self.position is not None:
             tokens = self.position(tokens, start)
@@ -61,21 +61,6 @@ class Embedding(nn.Module):
     def logits(self, tokens: Tensor) -> Tensor:
         """Scores of all symbols with this table's own rows: (B, N, V)."""
         return tokens @ self.table.mT
-
-
-def _check_ids(ids: Tensor, size: int) -> None:
-    if ids.dim() != 2 or ids.is_floating_point() or ids.dtype == torch.bool:
-        raise ValueError(
-            f"ids: expected whole numbers of shape (B, N), got {ids.dtype} of shape "
-            f"{tuple(ids.shape)}"
-        )
-    if torch.compiler.is_compiling() or not ids.numel():
-        return
-    low, high = int(ids.min()), int(ids.max())
-    if low < 0 or high >= size:
-        raise ValueError(
-            f"ids: expected numbers from 0 to {size - 1}, got {low} to {high}"
-        )
 
 
 def score_position(name: str, embed_dim: int, num_heads: int) -> nn.Module | None:
