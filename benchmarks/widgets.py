@@ -21,7 +21,7 @@ from typing import Any
 import torch
 
 ROOT = Path(__file__).resolve().parents[1]
-sys.path[:0] = [str(ROOT), str(ROOT / "tests" / "live")]
+sys.path.insert(0, str(ROOT))
 MOVES = 120
 WARM = 20  # moves before that, while the browser still compiles the script
 BAR = 16.0
@@ -82,7 +82,7 @@ class Quiet(http.server.SimpleHTTPRequestHandler):
 
 def report(browser: Any, folder: Path, address: str) -> bool:
     """Print a line per widget; whether all stay below the bar."""
-    from live_pages import view, write_page
+    from tests.live.live_pages import view, write_page
 
     good = True
     for name, widget, handle, reach in widgets():

@@ -6,7 +6,8 @@ import re
 import pytest
 import torch
 from torch import nn
-from training import breaking, loss, network, run, same, weights
+
+from tests.training import breaking, loss, network, run, same, weights
 
 resource = pytest.importorskip("resource")
 

@@ -10,10 +10,10 @@ import textwrap
 import pytest
 import torch
 from torch import nn
-from training import data, loss, network, run, same, weights
 
 from attnkit import train
 from attnkit.train import fit, seed_everything
+from tests.training import data, loss, network, run, same, weights
 
 
 def test_it_learns_and_tells_what_it_did():

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from attnkit import exercises as kit
 from attnkit.exercises import engine
-from exercises.example_softmax import EXERCISES, make, one_tensor
+from tests.exercises.example_softmax import EXERCISES, make, one_tensor
 
 SOFTMAX = EXERCISES[0]
 

@@ -7,7 +7,7 @@ import pytest
 
 from attnkit import exercises as kit
 from attnkit.exercises import Exercise, desk, engine, record
-from exercises.example_softmax import EXERCISES, make, one_tensor, softmax
+from tests.exercises.example_softmax import EXERCISES, make, one_tensor, softmax
 
 SOFTMAX = EXERCISES[0]
 

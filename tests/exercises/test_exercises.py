@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from attnkit.exercises import engine, solution_source, stub_source
-from exercises import example_softmax
+from tests.exercises import example_softmax
 
 ALL = [*example_softmax.EXERCISES, *engine.exercises()]
 

@@ -10,7 +10,7 @@ from types import ModuleType
 import pytest
 
 from attnkit.exercises import check, engine, record, reset, use
-from exercises.example_softmax import EXERCISES, softmax
+from tests.exercises.example_softmax import EXERCISES, softmax
 
 SOFTMAX = EXERCISES[0]
 KEY = SOFTMAX.key

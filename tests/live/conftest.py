@@ -5,7 +5,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from widget_bench import Bench, close_widgets
+
+from tests.live.widget_bench import Bench, close_widgets
 
 
 @pytest.fixture

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parents[2]
-sys.path[:0] = [str(ROOT), str(Path(__file__).parent)]
+sys.path.insert(0, str(ROOT))
 
 SLACK = 24  # px that a straight line may be off
 
@@ -48,7 +48,7 @@ def simplified(points: list[tuple[int, int]]) -> list[tuple[int, int]]:
 
 def heights(browser: Any, widgets: Sequence[Any]) -> list[list[tuple[int, int]]]:
     """`heights` of each widget, from the narrowest phone to the widest column."""
-    from live_pages import view, write_page
+    from tests.live.live_pages import view, write_page
 
     found: list[list[tuple[int, int]]] = [[] for _ in widgets]
     with tempfile.TemporaryDirectory() as folder:
@@ -73,9 +73,8 @@ def heights(browser: Any, widgets: Sequence[Any]) -> list[list[tuple[int, int]]]
 
 def examples() -> list[Any]:
     """Each widget with about as much in it as in the chapters."""
-    from test_widgets_align import aligner
-
     from attnkit.live import AddressingPlane, Alignment, Predict, ScoreLab
+    from tests.live.test_widgets_align import aligner
 
     weights, truth = [[0.5, 0.5, 0, 0], [0, 0, 0.5, 0.5], [0.25] * 4], [[0, 1], [2], []]
     caption = "The example on paper. Choose a step and read its context as a sum."

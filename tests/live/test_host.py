@@ -11,9 +11,9 @@ from typing import Any
 
 import ipywidgets
 import pytest
-from live_pages import view, write_page
 
 from attnkit.live.widget import LiveWidget
+from tests.live.live_pages import view, write_page
 
 CAPTION = "The square grows faster than the number."
 

@@ -6,12 +6,12 @@ import json
 
 import pytest
 import torch
-from live_graphs import assert_parity, call, in_node, numbers
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from attnkit.live.ops import SUPPORTED
 from attnkit.live.pack import listing, pack, rounded
+from tests.live.live_graphs import assert_parity, call, in_node, numbers
 
 
 class OneHead(nn.Module):

@@ -6,13 +6,13 @@ from typing import Any
 
 import pytest
 import torch
-from test_widgets_align import model
 from torch import Tensor, nn
 
 from attnkit.data import vocabularies
 from attnkit.live import TypeToAlign, pack, rounded
 from attnkit.live.pack import Unpackable
 from attnkit.rnn import Seq2Seq
+from tests.live.test_widgets_align import model
 
 
 class Says(nn.Module):

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import pytest
 import torch
-from live_graphs import in_node, numbers, to_json
 
 from attnkit.data import BOS
 from attnkit.live.pack import pack
 from attnkit.transformer import POSITIONS, Transformer
 from attnkit.transformer.page import page_entries
+from tests.live.live_graphs import in_node, numbers, to_json
 
 PLACES, STEPS = 7, 6
 

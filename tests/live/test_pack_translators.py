@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 import torch
-from live_graphs import in_node, numbers, to_json
 
 from attnkit.live.pack import pack
 from attnkit.rnn import Seq2Seq
 from attnkit.rnn.page import page_entries
+from tests.live.live_graphs import in_node, numbers, to_json
 
 PLACES = 9
 KINDS = ["additive", "dot", "general", "concat", "local-m", "local-p", None]

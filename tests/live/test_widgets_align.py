@@ -8,7 +8,6 @@ from typing import Any
 
 import pytest
 import torch
-from widget_bench import Bench, assert_near
 
 from attnkit.data import EOS, UNK, vocabularies
 from attnkit.data.pairs import PairSet
@@ -16,6 +15,7 @@ from attnkit.live import TypeToAlign
 from attnkit.live.pack import pack
 from attnkit.rnn import Seq2Seq, beam_decode, greedy_decode
 from attnkit.rnn.page import page_entries
+from tests.live.widget_bench import Bench, assert_near
 
 TEXT = "二〇一九年三月五日"
 WORDS = ("march", "5", ",", "2", "0", "1", "9")

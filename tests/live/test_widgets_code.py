@@ -8,12 +8,12 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from test_widgets_align import TEXT, TRUTH, WORDS, model
-from widget_bench import Bench
 
 from attnkit.data import vocabularies
 from attnkit.data.pairs import PairSet
 from attnkit.live import AddressingPlane, LiveWidget, Predict, ScoreLab, TypeToAlign
+from tests.live.test_widgets_align import TEXT, TRUTH, WORDS, model
+from tests.live.widget_bench import Bench
 
 THREE = [[1.0, 0.5], [-1, 2], [0.25, -3.5]]
 PLANE = {

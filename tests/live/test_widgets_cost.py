@@ -11,7 +11,6 @@ import torch
 from torch import Tensor
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
-from widget_bench import Bench, assert_near, in_node
 
 from attnkit.attend import attend
 from attnkit.live import cost
@@ -23,6 +22,7 @@ from attnkit.transformer import (
     nystrom_attention,
     window_attention,
 )
+from tests.live.widget_bench import Bench, assert_near, in_node
 
 MODULE = "widgets/attention_cost.js"
 STATES = [

@@ -6,11 +6,11 @@ import math
 
 import pytest
 import torch
-from widget_bench import as_tensor, assert_near, in_node
 
 from attnkit.attend import hard, softmax
 from attnkit.live import AddressingPlane, ScoreLab
 from attnkit.live.lab import DIMENSIONS
+from tests.live.widget_bench import as_tensor, assert_near, in_node
 
 
 def states(count: int) -> list[dict]:

@@ -8,7 +8,6 @@ from typing import Any
 import pytest
 import torch
 import torch.nn.functional as F
-from widget_bench import Bench, assert_near, in_node
 
 from attnkit.data import EOS
 from attnkit.data.clips import Clips, as_floats
@@ -21,6 +20,7 @@ from attnkit.rnn import (
     training_clips,
 )
 from attnkit.rnn.video_recipe import VideoRecipe
+from tests.live.widget_bench import Bench, assert_near, in_node
 
 NAMES = ("tokens", "weights", "logits", "entropy")
 

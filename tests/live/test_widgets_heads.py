@@ -9,7 +9,6 @@ from typing import Any
 import pytest
 import torch
 from axe_playwright_python.sync_playwright import Axe
-from widget_bench import Bench, assert_near, in_node
 
 from attnkit.data.repeats import encode
 from attnkit.live.selfattention import SelfAttention, fold, preset, sure
@@ -18,6 +17,7 @@ from attnkit.transformer import LanguageModel, Transformer
 from attnkit.transformer.heads import ablated, head_scores
 from attnkit.transformer.heads_page import OpenHeads, page_entries
 from attnkit.transformer.heads_recipe import train_copier
+from tests.live.widget_bench import Bench, assert_near, in_node
 
 MODULE = "widgets/self_attention.js"
 TEXT = "foxdenmilkfoxmilkden"

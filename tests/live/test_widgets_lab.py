@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 import torch
-from widget_bench import Bench, assert_near
 
 from attnkit.live import Alignment, Predict, ScoreLab
+from tests.live.widget_bench import Bench, assert_near
 
 SOURCE, TARGET = list("三月五日"), ["march", "5", "⟨end⟩"]
 WEIGHTS = [[0.7, 0.2, 0.05, 0.05], [0.05, 0.05, 0.8, 0.1], [0.25] * 4]

@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 import torch
-from widget_bench import Bench, in_node
 
 from attnkit.live.orders import OrderMask
 from attnkit.transformer import permutation_masks
+from tests.live.widget_bench import Bench, in_node
 
 FOUR = [list(order) for order in itertools.permutations(range(4))]
 

@@ -8,15 +8,15 @@ from typing import Any
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from live_pages import view, write_page
-from measure_heights import examples
-from test_widgets_align import aligner
-from test_widgets_lab import SOURCE, TARGET, TRUTH, WEIGHTS
-from widget_bench import Bench
 
 from attnkit.live import AddressingPlane, Alignment, Predict, ScoreLab
 from attnkit.live.widget import STATIC
 from attnkit.palette import COLOURS, contrast
+from tests.live.live_pages import view, write_page
+from tests.live.measure_heights import examples
+from tests.live.test_widgets_align import aligner
+from tests.live.test_widgets_lab import SOURCE, TARGET, TRUTH, WEIGHTS
+from tests.live.widget_bench import Bench
 
 STYLE = (STATIC.parent / "src" / "style.css").read_text("utf-8")
 SIDEWAYS = (

@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 import torch
-from widget_bench import Bench, assert_near, in_node
 
 from attnkit.live.places import DIM, LENGTH, SCHEMES, PositionLab
 from attnkit.transformer import Alibi, Rotary, Sinusoidal
+from tests.live.widget_bench import Bench, assert_near, in_node
 
 ORDERS = ([0, 1, 2, 3, 4, 5], [4, 2, 0, 5, 1, 3], [1, 0, 3, 2, 5, 4])
 

@@ -6,9 +6,9 @@ import random
 from typing import Any
 
 import pytest
-from widget_bench import Bench, as_tensor, assert_near, point
 
 from attnkit.live import AddressingPlane
+from tests.live.widget_bench import Bench, as_tensor, assert_near, point
 
 
 @pytest.fixture

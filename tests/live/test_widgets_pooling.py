@@ -8,7 +8,6 @@ from typing import Any
 
 import pytest
 import torch
-from widget_bench import Bench, assert_near, in_node
 
 from attnkit.data import UNK
 from attnkit.data.signals import review_vocabulary
@@ -19,6 +18,7 @@ from attnkit.live.pooling import (
     shuffled,
 )
 from attnkit.rnn.pooling import SequenceClassifier
+from tests.live.widget_bench import Bench, assert_near, in_node
 
 MODULE = "widgets/pooling_over_time.js"
 TEXT = "the plot was dull but the music was great"

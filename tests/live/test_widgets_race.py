@@ -7,13 +7,13 @@ from typing import Any
 
 import pytest
 import torch
-from widget_bench import Bench, assert_near, in_node
 
 from attnkit.data import EOS, GRAMMAR, UNK, PairSet, mixed, parse, vocabularies
 from attnkit.live import BottleneckRace
 from attnkit.live.pack import pack
 from attnkit.rnn import Seq2Seq, greedy_decode
 from attnkit.rnn.page import page_entries
+from tests.live.widget_bench import Bench, assert_near, in_node
 
 LENGTHS = [2, 4, 8, 12]
 NAMES = ("fixed vector", "attention")

@@ -7,7 +7,6 @@ from typing import Any
 
 import pytest
 import torch
-from widget_bench import Bench, assert_near, in_node
 
 from attnkit.data.scenes import COLOURS, SHAPES, Thing, describe, draw_scene, scenes
 from attnkit.live.regions import WordToRegion
@@ -18,6 +17,7 @@ from attnkit.rnn.captioning import (
     train_image_captioner,
 )
 from attnkit.rnn.regions import Captioner
+from tests.live.widget_bench import Bench, assert_near, in_node
 
 NAMES = ("tokens", "weights", "chances", "logits", "entropy")
 

@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 import torch
 from torch import Tensor
-from widget_bench import Bench, assert_near, in_node
 
 from attnkit.live.segments import GOAL, LENGTH, LIMITS, SegmentMemory
 from attnkit.transformer import SegmentLanguageModel
+from tests.live.widget_bench import Bench, assert_near, in_node
 
 SETTINGS = [
     {"segment": s, "memory": m, "layers": n, "target": t}

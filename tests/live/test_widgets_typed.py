@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from test_widgets_align import SOURCES, aligner, same_as_python, type_in
-from widget_bench import Bench, in_node
-
 from attnkit.data import GRAMMAR, UNK, dates, lexicon, mixed, parse, vocabularies
 from attnkit.live.characters import characters, narrow
+from tests.live.test_widgets_align import SOURCES, aligner, same_as_python, type_in
+from tests.live.widget_bench import Bench, in_node
 
 
 def test_the_page_reads_the_truth_of_a_text_as_python_does() -> None:

@@ -12,8 +12,9 @@ from typing import Any
 import ipywidgets
 import pytest
 import torch
-from live_pages import view, write_page
 from torch import Tensor
+
+from tests.live.live_pages import view, write_page
 
 ROOT = Path(__file__).resolve().parents[2]
 SOURCE = ROOT / "attnkit" / "live" / "src"
