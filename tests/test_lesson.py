@@ -51,11 +51,24 @@ def test_a_claim_that_holds_prints_one_quiet_line(
     assert capsys.readouterr().out == f"✓ a claim ({shown})\n"
 
 
-def test_a_claim_that_does_not_hold_stops_the_chapter() -> None:
+def test_a_claim_that_does_not_hold_stops_a_build(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("CI", "1")
     with pytest.raises(
         AssertionError, match=r"“the gap is wide” does not hold: 0\.12$"
     ):
         measured("the gap is wide", np.bool_(False), 0.12)
+
+
+def test_a_claim_that_does_not_hold_lets_a_reader_go_on(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+) -> None:
+    monkeypatch.delenv("CI")
+    measured("the gap is wide", False, 0.12)
+    first, second = capsys.readouterr().out.splitlines()
+    assert first == "✗ the gap is wide (0.12)"
+    assert "another machine" in second.lower() and "changed" in second
 
 
 @pytest.mark.parametrize("claim", ["", "  ", None, 3])
@@ -190,7 +203,7 @@ def test_members_of_any_kind_under_a_whole_class_statement() -> None:
     ]  # fmt: skip
     assert getter.startswith("    @property\n    def f(self) -> int:")
     assert setter.startswith("    @f.setter") and scale == "    scale: float = 2.0\n"
-    assert shown.label == "test_lesson.py · Outer.Inner"
+    assert shown.label == "tests/test_lesson.py · Outer.Inner"
 
 
 @pytest.mark.parametrize("item", [len, int, 3, torch.softmax])
