@@ -47,7 +47,7 @@ def _next_log_probs(logits: Tensor) -> Tensor:
     logs = torch.log_softmax(logits.float(), -1)  # (B, V)
     if logs.isnan().any():
         raise ValueError("model: expected finite logits, got NaN or infinity")
-    logs[:, [PAD, BOS]] = -torch.inf
+    logs[:, PAD] = logs[:, BOS] = -torch.inf
     return logs
 
 

@@ -106,7 +106,7 @@ class _Performer:
         self.features = RandomFeatures(dim, count, seed=seed).double()
 
     def __call__(self, **inputs: Tensor) -> Tensor:
-        features = self.features.to(inputs["query"].dtype)
+        features = self.features.to(inputs["query"])
         return linear_attention(**inputs, features=features)
 
 
