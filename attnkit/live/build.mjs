@@ -3,7 +3,8 @@
 // static/attnkit.js is what all widgets share, static/<kind>.js one widget; a page loads
 // the first and those of its widgets. Neither imports anything: Python and
 // book/_static/host.js join them into one text, which is an ES module. A widget is one
-// file of src/widgets, and what it imports is taken from the shared part.
+// file of src/widgets, with a folder of its name where it needs more; what it imports from
+// elsewhere is taken from the shared part.
 //
 // The files are committed, so that neither a reader nor pip needs node. Their first
 // lines carry a hash of their sources; tests/live/test_bundle.py recomputes it in
@@ -67,9 +68,9 @@ const modules = {
 const fromShared = {
   name: "from-shared",
   setup({ onLoad }) {
-    onLoad({ filter: /widgets[\\/][^\\/]+\.js$/ }, ({ path }) => ({
+    onLoad({ filter: /[\\/]src[\\/]widgets[\\/].+\.js$/ }, ({ path }) => ({
       contents: readFileSync(path, "utf8").replace(
-        /^import \{([^}]*)\} from "\.\.\/([^"]+)";$/gm,
+        /^import \{([^}]*)\} from "(?:\.\.\/)+([^"]+)";$/gm,
         (_, names, module) => `const {${names.replace(/ as /g, ": ")}} = attnkit.modules["${module}"];`,
       ),
     }));
@@ -101,10 +102,11 @@ await bundle("index.js", "attnkit", shared, {
   plugins: [styles, modules],
   footer: { js: "export default{render:attnkit.render};export const{load,widgets}=attnkit;" },
 });
-const kinds = sources.filter(isWidget).map((name) => name.slice("widgets/".length, -".js".length));
+const kinds = sources.filter((name) => /^widgets\/[^/]+\.js$/.test(name)).map((name) => name.slice("widgets/".length, -".js".length));
 for (const kind of kinds) {
   const entry = `widgets/${kind}.js`;
-  await bundle(entry, kind, [entry], { globalName: `attnkit.widgets.${kind}`, plugins: [fromShared] });
+  const own = sources.filter((name) => name === entry || name.startsWith(`widgets/${kind}/`));
+  await bundle(entry, kind, own, { globalName: `attnkit.widgets.${kind}`, plugins: [fromShared] });
 }
 for (const name of readdirSync(target)) {
   if (![...kinds, "attnkit"].includes(name.replace(/\.js$/, ""))) rmSync(join(target, name));

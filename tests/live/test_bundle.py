@@ -20,8 +20,17 @@ NAMESPACES = {"http://www.w3.org/2000/svg"}
 def shared_sources() -> list[Path]:
     """The paths in the order of build.mjs: by their names, bytewise."""
     found = [p for p in SOURCE.rglob("*") if p.suffix in {".js", ".css"}]
-    found = [p for p in found if p.parent.name != "widgets"]
-    return sorted(found, key=lambda path: path.relative_to(SOURCE).as_posix())
+    return in_order(p for p in found if SOURCE / "widgets" not in p.parents)
+
+
+def own_sources(kind: str) -> list[Path]:
+    """A widget is a file, with a folder of its name where it needs more."""
+    folder = SOURCE / "widgets"
+    return in_order([folder / f"{kind}.js", *(folder / kind).rglob("*.js")])
+
+
+def in_order(paths: Iterable[Path]) -> list[Path]:
+    return sorted(paths, key=lambda path: path.relative_to(SOURCE).as_posix())
 
 
 def fingerprint(paths: Iterable[Path]) -> str:
@@ -38,8 +47,7 @@ def packed(name: str) -> int:
 
 @pytest.mark.parametrize("name", [SHARED, *KINDS])
 def test_each_part_is_built_from_these_sources(name: str) -> None:
-    own = [SOURCE / "widgets" / f"{name}.js"]
-    digest = fingerprint(shared_sources() if name == SHARED else own)
+    digest = fingerprint(shared_sources() if name == SHARED else own_sources(name))
     first = part(name).splitlines()[0]
     assert digest in first, "stale: run `npm run build`, commit attnkit/live/static"
 

@@ -24,7 +24,7 @@ from attnkit.transformer import (
 )
 from tests.live.widget_bench import Bench, assert_near, in_node
 
-MODULE = "widgets/attention_cost.js"
+PARTS = "widgets/attention_cost"
 STATES = [
     {},
     {"method": "window", "pattern": "far", "window": 4, "width": 16},
@@ -78,7 +78,7 @@ def test_contexts_are_those_of_the_package(method: str, window: int, rows: int) 
 def test_page_and_python_agree(state: dict[str, Any]) -> None:
     made = AttentionCost(seed=3)
     made.state = state
-    (page,) = in_node(MODULE, "everything", [[made.state, made.data]])
+    (page,) = in_node(f"{PARTS}/numbers.js", "everything", [[made.state, made.data]])
     mine = made.forward()
     assert page["crossing"] == mine.pop("crossing")
     for name, value in mine.items():
@@ -90,7 +90,7 @@ def test_formulas_are_the_same_in_page_and_python(count: str) -> None:
     sizes = itertools.product(METHODS, (1, 16, 333, 8192), (8, 256), (1, 64), (4, 128))
     calls = [list(size) for size in sizes]
     mine = [getattr(cost, count)(*call) for call in calls]
-    assert in_node(MODULE, count, calls) == mine
+    assert in_node(f"{PARTS}/formulas.js", count, calls) == mine
     assert all(isinstance(number, int) and number > 0 for number in mine)
 
 
@@ -125,7 +125,7 @@ def test_a_window_has_as_many_pairs_as_its_mask() -> None:
 def test_crossings_are_the_first_lengths_that_are_cheaper() -> None:
     sizes = [(d, w, r) for d in (8, 64, 256) for w in (1, 64) for r in (4, 128)]
     calls = [[m, *size] for m in METHODS if m != "full" for size in sizes]
-    page = in_node(MODULE, "crossing", calls)
+    page = in_node(f"{PARTS}/formulas.js", "crossing", calls)
     for (method, *size), found in zip(calls, page, strict=True):
         assert cost.crossing(method, *size) == found
         for n, cheaper in ((found - 1, False), (found, True), (4 * found, True)):
@@ -159,7 +159,9 @@ def test_the_caption_holds(seed: int) -> None:
     [([2, 4, 8], None), ([0.5, 1, 2], 0), ([2, 2, 2], 64), ([4, 4, 2], 64 * 2**0.5)],
 )
 def test_measured_times_cross_where_they_do(other: list, expected: Any) -> None:
-    (found,) = in_node(MODULE, "crossed", [[[32, 64, 128], [1, 2, 4], other]])
+    (found,) = in_node(
+        f"{PARTS}/clock.js", "crossed", [[[32, 64, 128], [1, 2, 4], other]]
+    )
     assert found == (expected and pytest.approx(expected))
 
 
@@ -201,6 +203,10 @@ def test_first_state_tells_the_story(bench: Bench) -> None:
     assert "69.5 M in place of 4.38 G, 63 times fewer" in said
     assert page.locator(".at-mark-line text").first.text_content() == "n = 65"
     assert "contexts of linear at 256 words are off by 97 %" in said
+    spoken = "Linear, 4,096 words: 63 times fewer operations; contexts at 256 words off"
+    page.wait_for_function(f"""() => document.querySelector('[data-widget]').shadowRoot
+      .querySelector('.readout').textContent.startsWith('{spoken}')""")
+    assert page.get_by_text("fewer operations than full attention from").count() == 1
 
 
 def test_settings_by_mouse(bench: Bench) -> None:

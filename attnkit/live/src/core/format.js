@@ -18,3 +18,9 @@ export const clamp = (value, low, high) => Math.min(high, Math.max(low, value));
 
 /** Round to a step without the dust of binary fractions. */
 export const snap = (value, step = 0.01) => Number((Math.round(value / step) * step).toFixed(6));
+
+/** 16 300 000 is "16.3 M", on one line. */
+export function big(value) {
+  const [unit, size] = [["\u00a0G", 1e9], ["\u00a0M", 1e6], ["\u00a0k", 1e3]].find(([, s]) => value >= s) ?? ["", 1];
+  return `${Number((value / size).toPrecision(3))}${unit}`;
+}
