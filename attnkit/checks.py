@@ -8,10 +8,15 @@ import torch
 from torch import Tensor
 
 
-def check_float(name: str, value: Any, min_dims: int = 2) -> None:
-    """Raise unless `value` is a floating-point tensor of at least `min_dims` axes."""
+def check_tensor(name: str, value: Any) -> None:
+    """Raise unless `value` is a tensor."""
     if not isinstance(value, Tensor):
         raise TypeError(f"{name}: expected a tensor, got {type(value).__name__}")
+
+
+def check_float(name: str, value: Any, min_dims: int = 2) -> None:
+    """Raise unless `value` is a floating-point tensor of at least `min_dims` axes."""
+    check_tensor(name, value)
     if not value.is_floating_point():
         raise ValueError(f"{name}: expected a floating-point dtype, got {value.dtype}")
     if value.dim() < min_dims:
@@ -41,6 +46,19 @@ def check_same_dtype(**tensors: Tensor) -> None:
             )
 
 
+def check_module_dtype(name: str, value: Tensor, weight: Any) -> None:
+    """Raise unless `value` has the dtype of a module's `weight`; autocast may mix them,
+    and a quantized module, whose weight is no tensor, takes what it takes."""
+    if not isinstance(weight, Tensor) or value.dtype == weight.dtype:
+        return
+    if not _autocast(value):
+        raise ValueError(
+            f"{name}: expected dtype {weight.dtype} as the module's weights, got "
+            f"{value.dtype}; call {name}.to({weight.dtype}), or .to({value.dtype}) of "
+            "the module"
+        )
+
+
 def _autocast(value: Tensor) -> bool:
     return torch.is_autocast_enabled(value.device.type)
 
@@ -63,8 +81,7 @@ def check_mask(mask: Any, shape: Iterable[int]) -> None:
     """Raise unless `mask` is None or a boolean tensor broadcastable to `shape`."""
     if mask is None:
         return
-    if not isinstance(mask, Tensor):
-        raise TypeError(f"mask: expected a tensor, got {type(mask).__name__}")
+    check_tensor("mask", mask)
     if mask.dtype != torch.bool:
         raise ValueError(
             f"mask: expected dtype torch.bool (True = may attend), got {mask.dtype}"
@@ -84,8 +101,7 @@ def check_ids(
     name: str, ids: Tensor, size: int, axes: tuple[str, ...] = ("batch", "length")
 ) -> None:
     """Raise unless `ids` is a tensor of numbers below `size`, with these axes."""
-    if not isinstance(ids, Tensor):
-        raise TypeError(f"{name}: expected a tensor, got {type(ids).__name__}")
+    check_tensor(name, ids)
     if ids.dim() != len(axes) or ids.dtype not in (torch.int64, torch.int32):
         raise ValueError(
             f"{name}: expected whole numbers of shape ({', '.join(axes)}), got "
@@ -100,13 +116,27 @@ def check_ids(
         )
 
 
+def check_tokens(
+    name: str, value: Any, width: int, weight: Any, why: str = "embed_dim"
+) -> None:
+    """Raise unless `value` (B, N, `width`) can be multiplied by a module's `weight`."""
+    check_float(name, value, 3)
+    if value.dim() > 3:
+        raise ValueError(
+            f"{name}: expected 3 dimensions, (B, N, {width}), got shape "
+            f"{tuple(value.shape)}"
+        )
+    check_width(name, value, width, why)
+    check_module_dtype(name, value, weight)
+
+
 def check_places(
-    memory: Tensor, keys: Tensor | None, mask: Tensor | None, width: int
+    memory: Tensor, keys: Tensor | None, mask: Tensor | None, width: int, weight: Any
 ) -> None:
     """Raise unless `memory` (B, M, `width`) holds places that can be looked at, with a
-    key for each (B, M, ·), or None, and a `mask` over them (B, M), or None."""
-    check_float("memory", memory, 3)
-    check_width("memory", memory, width, "memory_dim")
+    key for each (B, M, ·), or None, and a `mask` over them (B, M), or None. `weight` is
+    one of the module that reads them."""
+    check_tokens("memory", memory, width, weight, "memory_dim")
     places = tuple(memory.shape[:2])
     if keys is not None:
         check_float("keys", keys, 3)

@@ -251,7 +251,7 @@ class CaptionDecoder(nn.Module):
         self, memory: Tensor, keys: Tensor | None, mask: Tensor | None
     ) -> tuple[Tensor, Tensor | None]:
         """Keys and mask, once they are known to fit the memory."""
-        check_places(memory, keys, mask, self.memory_dim)
+        check_places(memory, keys, mask, self.memory_dim, self.first.weight)
         mask = None if mask is None else mask.expand(memory.shape[:2])
         return memory if keys is None else keys, mask
 

@@ -6,7 +6,7 @@ from .language_model import LanguageModel, generate
 from .layers import Cache, DecoderLayer, Encoder, EncoderLayer, FeedForward
 from .linear import RandomFeatures, elu_plus_one, linear_attention
 from .low_rank import LinformerAttention, clustered_attention, nystrom_attention
-from .model import Source, Transformer
+from .model import Transformer
 from .multihead import KeyValue, MultiHeadAttention
 from .permutation import PermutationLanguageModel, Streams, permutation_masks
 from .positions import (
@@ -24,6 +24,7 @@ from .recipe import RECIPE, Recipe, train_transformer
 from .schedule import warm_up
 from .segments import Memory, SegmentLanguageModel
 from .tiling import tiled_attention
+from .walk import Source
 from .window import window_attention
 
 __all__ = [

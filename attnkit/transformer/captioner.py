@@ -13,8 +13,8 @@ from attnkit.search import write_greedily
 
 from .embedding import Embedding, score_position
 from .layers import Cache, DecoderLayer
-from .model import Source
 from .multihead import MultiHeadAttention
+from .walk import Source, walk
 
 
 class CaptionTransformer(nn.Module):
@@ -113,7 +113,9 @@ class CaptionTransformer(nn.Module):
             raise ValueError("captions: expected at least one word in a row, got none")
         cache, source = self.encode(memory, keys, mask)
         check_shape("captions", captions, (len(memory), captions.shape[1]))
-        logits, _, weights = self._run(captions, cache, source, need_weights)
+        logits, _, weights = walk(
+            self, self.embed, captions, cache, source, need_weights
+        )
         return (logits, weights) if need_weights else logits
 
     @torch.no_grad()
@@ -151,7 +153,8 @@ class CaptionTransformer(nn.Module):
         self, memory: Tensor, keys: Tensor | None = None, mask: Tensor | None = None
     ) -> tuple[Cache, Source]:
         """An empty cache, and the places as each layer projects them."""
-        check_places(memory, keys, mask, self.memory_dim)
+        weight = self.layers[0].cross_attention.value_proj.weight
+        check_places(memory, keys, mask, self.memory_dim, weight)
         if mask is None:
             mask = memory.new_ones(memory.shape[:2], dtype=torch.bool)
         keys = memory if keys is None else keys
@@ -163,23 +166,7 @@ class CaptionTransformer(nn.Module):
         self, token: Tensor, state: Cache, memory: Source
     ) -> tuple[Tensor, Cache, Tensor]:
         """One word: token (B,) → logits (B, V), the new cache, and weights (B, M)."""
-        logits, state, weights = self._run(token[:, None], state, memory, True)
+        check_ids("token", token, self.size, ("batch",))
+        ids = token[:, None]  # (B, 1)
+        logits, state, weights = walk(self, self.embed, ids, state, memory, True)
         return logits[:, 0], state, weights[:, 0]
-
-    def _run(
-        self, words: Tensor, cache: Cache, source: Source, need_weights: bool
-    ) -> tuple[Tensor, Cache, Tensor | None]:
-        tokens, present = self.embed(words, cache.size), []  # (B, T, D)
-        for i, layer in enumerate(self.layers):
-            done = layer(
-                tokens,
-                source.layers[i],
-                past=cache.layers[i] if cache.layers else None,
-                source_mask=source.mask,
-                need_weights=need_weights and layer is self.layers[-1],
-            )
-            tokens = done.tokens
-            present.append(done.present)
-        weights = None if done.cross_weights is None else done.cross_weights.mean(1)
-        logits = self.embed.logits(self.norm(tokens))  # (B, T, V)
-        return logits, Cache(tuple(present)), weights

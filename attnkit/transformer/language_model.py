@@ -5,7 +5,7 @@ import math
 import torch
 from torch import Tensor, nn
 
-from attnkit.checks import check_at_least, check_positive
+from attnkit.checks import check_at_least, check_positive, check_tensor
 
 from .embedding import Embedding, score_position
 from .layers import Cache, DecoderLayer
@@ -78,12 +78,9 @@ class LanguageModel(nn.Module):
     def step(self, ids: Tensor, cache: Cache | None = None) -> tuple[Tensor, Cache]:
         """Logits (B, N, V) of new symbols (B, N) after those of the cache, and the
         new cache; the old one is not changed."""
-        if cache is not None and len(cache.layers) not in (0, len(self.layers)):
-            raise ValueError(
-                f"cache: expected {len(self.layers)} layers, got {len(cache.layers)}; "
-                "it is of another model"
-            )
-        logits, cache, _ = self._run(ids, cache or Cache(()), None, False)
+        cache = Cache(()) if cache is None else cache
+        cache.check(len(self.layers))
+        logits, cache, _ = self._run(ids, cache, None, False)
         return logits, cache
 
     def _run(
@@ -128,6 +125,7 @@ def generate(
         ValueError: an empty prompt, negative `steps` or `temperature`.
     """
     check_at_least("steps", steps, 0)
+    check_tensor("prompt", prompt)
     if prompt.dim() != 2 or prompt.shape[1] < 1:
         raise ValueError(
             f"prompt: expected shape (B, N) with N from 1, got {tuple(prompt.shape)}"

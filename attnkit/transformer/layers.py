@@ -14,7 +14,14 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from attnkit.attend import aggregate
-from attnkit.checks import check_portion, check_positive
+from attnkit.checks import (
+    check_float,
+    check_module_dtype,
+    check_portion,
+    check_positive,
+    check_tokens,
+    check_width,
+)
 
 from .multihead import KeyValue, MultiHeadAttention
 from .positions import ScorePosition
@@ -36,6 +43,19 @@ class Cache(NamedTuple):
     def size(self) -> int:
         """Symbols so far."""
         return self.layers[0].key.shape[2] if self.layers else 0
+
+    @property
+    def batch(self) -> int | None:
+        """Samples, or None before the first symbol."""
+        return self.layers[0].key.shape[0] if self.layers else None
+
+    def check(self, layers: int) -> None:
+        """Raise unless it is empty or made by so many layers."""
+        if len(self.layers) not in (0, layers):
+            raise ValueError(
+                f"cache: expected {layers} layers, got {len(self.layers)}; it is of "
+                "another model"
+            )
 
 
 class FeedForward(nn.Module):
@@ -65,6 +85,9 @@ class FeedForward(nn.Module):
 
     def forward(self, tokens: Tensor) -> Tensor:
         """Tokens (..., D); the same shape."""
+        check_float("tokens", tokens, 1)
+        check_width("tokens", tokens, self.inner.in_features, "embed_dim")
+        check_module_dtype("tokens", tokens, self.inner.weight)
         hidden = F.relu(self.inner(tokens))  # (..., hidden)
         return self.outer(F.dropout(hidden, self.dropout, self.training))
 
@@ -77,6 +100,9 @@ class _Layer(nn.Module):
         self.dropout, self.norm_first = dropout, norm_first
 
     def _before(self, x: Tensor, norm: nn.LayerNorm) -> Tensor:
+        if norm is self.attention_norm:  # the layer's first part: what it was given
+            asks = self.attention.query_proj
+            check_tokens("tokens", x, asks.in_features, asks.weight)
         return norm(x) if self.norm_first else x
 
     def _after(self, x: Tensor, change: Tensor, norm: nn.LayerNorm) -> Tensor:
@@ -243,6 +269,8 @@ class DecoderLayer(_Layer):
         """The second part alone: tokens that have looked at the source, and weights."""
         if source is None:
             return tokens, None
+        if not hasattr(self, "cross_attention"):
+            raise ValueError("source: expected None in a layer with cross=False")
         asked = self._before(tokens, self.cross_norm)
         need = need_weights or edit is not None
         found = self.cross_attention.read(asked, source, mask=mask, need_weights=need)

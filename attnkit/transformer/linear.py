@@ -7,9 +7,15 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from attnkit.checks import check_float, check_mask, check_positive, check_width
+from attnkit.checks import (
+    check_float,
+    check_mask,
+    check_module_dtype,
+    check_positive,
+    check_width,
+)
 
-from .tiling import check_rows
+from .tiling import check_rows, exactly, single
 
 
 def elu_plus_one(x: Tensor) -> Tensor:
@@ -54,19 +60,24 @@ class RandomFeatures(nn.Module):
         self.register_buffer("directions", directions)  # (m, d)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Keys (..., N, d) → features (..., N, m); one factor left out for all rows."""
+        """Keys (..., N, d) → features (..., N, m), in single precision at least; one
+        factor left out for all rows."""
         return self._features(x, (-2, -1))
 
     def query(self, x: Tensor) -> Tensor:
-        """Queries (..., N, d) → features (..., N, m); each row leaves out its own."""
+        """Queries (..., N, d) → features (..., N, m), likewise; each row leaves out its
+        own factor."""
         return self._features(x, -1)
 
     def _features(self, x: Tensor, axes: int | tuple[int, ...]) -> Tensor:
         check_float("x", x)
         count, dim = self.directions.shape
         check_width("x", x, dim, "dim")
-        x = x / dim**0.25
-        power = x @ self.directions.mT - x.square().sum(-1, keepdim=True) / 2
+        check_module_dtype("x", x, self.directions)
+        x = single(x) / dim**0.25  # in half precision the exponential would be 0
+        with exactly(x):
+            products = x @ single(self.directions).mT  # (..., N, m)
+        power = products - x.square().sum(-1, keepdim=True) / 2
         if power.shape[-2]:
             power = power - power.detach().amax(axes, keepdim=True)
         return torch.exp(power) / math.sqrt(count)
@@ -103,7 +114,9 @@ def linear_attention(
         block: places between two stored running sums.
 
     Returns:
-        Context (..., N, d_v); zeros for a query that may attend to nothing.
+        Context (..., N, d_v); zeros for a query that may attend to nothing. Sums are
+        kept in single precision at least: over thousands of places they would leave
+        the range of float16.
 
     Raises:
         ValueError: a shape, dtype or mask does not fit.
@@ -119,15 +132,28 @@ def linear_attention(
             f"key: expected {query.shape[-2]} rows as in query, got {key.shape[-2]}"
         )
     of_query = getattr(features, "query", features)
-    q, k = of_query(query), features(key)  # (..., N, f), (..., M, f)
+    seen = key if mask is None else _seen(key, mask)
+    q, k = of_query(query), features(seen)  # (..., N, f), (..., M, f)
     _check_features(q, query, k)
     if mask is not None:
         k = k * mask[..., None]
     ones = torch.ones_like(value[..., :1])
     joined = torch.cat([value, ones], -1)  # the last column sums the weights
-    whole = _running(q, k, joined, block) if causal else q @ (k.mT @ joined)
+    q, k, joined = single(q), single(k), single(joined)
+    with exactly(q):
+        whole = _running(q, k, joined, block) if causal else q @ (k.mT @ joined)
     total = whole[..., -1:]
-    return whole[..., :-1] / total.where(total > 0, 1.0)
+    return (whole[..., :-1] / total.where(total > 0, 1.0)).to(value.dtype)
+
+
+def _seen(key: Tensor, mask: Tensor) -> Tensor:
+    """In place of each hidden key the first that is not: features leave out a factor
+    that all keys share, and a hidden one shall have no part in it."""
+    mask = mask.expand(key.shape[:-1])[..., None]  # (..., M, 1)
+    if not key.shape[-2]:
+        return key
+    first = mask.byte().argmax(-2, keepdim=True)  # (..., 1, 1)
+    return key.where(mask, key.gather(-2, first.expand_as(key[..., :1, :])))
 
 
 def _check_features(q: Tensor, query: Tensor, k: Tensor) -> None:

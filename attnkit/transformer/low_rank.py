@@ -5,9 +5,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from attnkit.attend import attend, scaled_dot
-from attnkit.checks import check_at_least, check_positive
+from attnkit.checks import check_at_least, check_module_dtype, check_positive
 
-from .tiling import check_rows
+from .tiling import check_rows, exactly, single
 
 
 class LinformerAttention(nn.Module):
@@ -40,6 +40,7 @@ class LinformerAttention(nn.Module):
     def forward(self, query: Tensor, key: Tensor, value: Tensor) -> Tensor:
         """Query (..., N, d), key (..., M, d), value (..., M, d_v) → (..., N, d_v)."""
         check_rows(query, key, value)
+        check_module_dtype("key", key, self.key_proj)
         m, most = key.shape[-2], self.key_proj.shape[1]
         if m > most:
             raise ValueError(
@@ -70,7 +71,8 @@ def nystrom_attention(
         landmarks: number of segments, at most N and M are used.
 
     Returns:
-        Context (..., N, d_v).
+        Context (..., N, d_v). It is computed in single precision at least: the inverse
+        makes small errors large.
 
     Raises:
         ValueError: a shape, dtype or number does not fit.
@@ -83,17 +85,14 @@ def nystrom_attention(
     count = min(landmarks, query.shape[-2], key.shape[-2])
     if not count:
         return query.new_zeros(*query.shape[:-1], value.shape[-1])
+    dtype = value.dtype
+    query, key, value = single(query), single(key), single(value)
     few_queries, few_keys = (_segment_means(x, count) for x in (query, key))
-    core = scaled_dot(few_queries, few_keys).softmax(-1)  # (..., L, L)
-    read = attend(few_queries, key, value)  # (..., L, d_v)
-    left = scaled_dot(query, few_keys).softmax(-1)  # (..., N, L)
-    return left @ (_pseudo_inverse(core) @ read)
-
-
-def _pseudo_inverse(x: Tensor) -> Tensor:
-    """In single precision at least: below it there is no decomposition."""
-    small = x.dtype in (torch.bfloat16, torch.float16)
-    return torch.linalg.pinv(x.float() if small else x).to(x.dtype)
+    with exactly(query):
+        core = scaled_dot(few_queries, few_keys).softmax(-1)  # (..., L, L)
+        read = attend(few_queries, key, value)  # (..., L, d_v)
+        left = scaled_dot(query, few_keys).softmax(-1)  # (..., N, L)
+        return (left @ (torch.linalg.pinv(core) @ read)).to(dtype)
 
 
 def _segment_means(x: Tensor, count: int) -> Tensor:
@@ -139,15 +138,18 @@ def clustered_attention(
     count = min(clusters, n)
     if not count:
         return query.new_zeros(*query.shape[:-1], value.shape[-1])
-    member = _assign(query.detach(), count, rounds)  # (..., N, C), one 1 in each row
-    context = attend(_centres(query, member), key, value)  # (..., C, d_v)
-    return member @ context
+    exact = single(query)
+    member = _assign(exact.detach(), count, rounds)  # (..., N, C), one 1 in each row
+    asked = _centres(exact, member).to(query.dtype)  # (..., C, d)
+    context = attend(asked, key, value)  # (..., C, d_v)
+    return member.to(context.dtype) @ context
 
 
 def _centres(query: Tensor, member: Tensor) -> Tensor:
     """Mean query of each cluster; zeros for one without members."""
     size = member.sum(-2)[..., None]  # (..., C, 1)
-    return member.mT @ query / size.clamp_min(1)
+    with exactly(query):  # a sum of thousands would leave the range of float16
+        return member.mT @ query / size.clamp_min(1)
 
 
 def _assign(query: Tensor, count: int, rounds: int) -> Tensor:
@@ -155,7 +157,7 @@ def _assign(query: Tensor, count: int, rounds: int) -> Tensor:
     start = torch.arange(count, device=query.device) * n // count
     centres = query[..., start, :]
     for step in range(rounds + 1):
-        far = torch.cdist(query.float(), centres.float())  # (..., N, C)
+        far = torch.cdist(query, centres)  # (..., N, C)
         member = F.one_hot(far.argmin(-1), count).to(query.dtype)
         if step < rounds:
             empty = member.sum(-2)[..., None] == 0

@@ -4,6 +4,7 @@ import torch
 from torch import Tensor
 
 from attnkit.attend import causal_mask
+from attnkit.checks import check_tensor
 
 
 def join_masks(
@@ -42,14 +43,15 @@ def _four_axes(
 ) -> Tensor | None:
     if mask is None:
         return None
-    if not isinstance(mask, Tensor):
-        raise TypeError(f"mask: expected a tensor, got {type(mask).__name__}")
+    check_tensor("mask", mask)
     if mask.dtype != torch.bool and not mask.is_floating_point():
         raise ValueError(
             "mask: expected dtype torch.bool (True = may attend) or a floating-point "
             f"one (added to the scores), got {mask.dtype}"
         )
     wide = mask[:, None] if mask.dim() == 3 else mask
+    if wide.dim() < 2:  # the fused kernel asks for queries and keys
+        wide = wide.reshape(1, -1)
     sizes = (1,) * (4 - wide.dim()) + tuple(wide.shape)
     if wide.dim() > 4 or any(
         s not in (1, w) for s, w in zip(sizes, shape, strict=True)

@@ -4,29 +4,17 @@ It writes symbol by symbol with a cache: what a step has computed comes out as a
 and goes into the next one. With `encode` and `step`, `attnkit.search` decodes with it.
 """
 
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from attnkit.checks import check_float, check_shape
+from attnkit.checks import check_float, check_ids, check_shape, check_tensor
 from attnkit.data import PAD
 
 from .embedding import Embedding, score_position
 from .layers import Cache, DecoderLayer, Edit, Encoder
-from .multihead import KeyValue
-
-
-class Source(NamedTuple):
-    """What a decoder looks at: `layers`, the source's keys and values as each layer
-    projects them, and `mask` (B, 1, S), True for symbols."""
-
-    layers: tuple[KeyValue, ...]
-    mask: Tensor
-
-    def select(self, rows: Tensor) -> "Source":
-        """The samples of these numbers; a sample may repeat."""
-        return Source(tuple(x.select(rows) for x in self.layers), self.mask[rows])
+from .walk import Source, walk
 
 
 def given(weights: Tensor, share: Tensor | float = 1.0) -> Edit:
@@ -113,14 +101,17 @@ class Transformer(nn.Module):
             ValueError: numbers or a mask that do not fit.
         """
         cache, memory = self.encode(source, source_mask)
-        logits, _, weights = self._run(target, cache, memory, need_weights)
+        embed = self.target_embedding
+        logits, _, weights = walk(self, embed, target, cache, memory, need_weights)
         return (logits, weights) if need_weights else logits
 
     def encode(
         self, source: Tensor, source_mask: Tensor | None = None
     ) -> tuple[Cache, Source]:
         """Read the source: an empty cache, and what the decoder looks at."""
+        check_tensor("source", source)
         mask = source != PAD if source_mask is None else source_mask
+        check_tensor("source_mask", mask)
         if mask.shape != source.shape or mask.dtype != torch.bool:
             raise ValueError(
                 f"source_mask: expected boolean of shape {tuple(source.shape)}, got "
@@ -151,38 +142,15 @@ class Transformer(nn.Module):
             logits (B, V), the new cache, and the weights (B, S) of the last layer.
 
         Raises:
-            ValueError: weights that do not fit.
+            ValueError: weights that do not fit, or a state or memory of another batch
+                or model.
         """
+        check_ids("token", token, len(self.target_embedding.table), ("batch",))
         edit = None
         if weights is not None:
             check_float("weights", weights)
             check_shape("weights", weights, (len(token), memory.mask.shape[-1]))
             edit = given(weights)
-        logits, state, weights = self._run(token[:, None], state, memory, True, edit)
+        ids, embed = token[:, None], self.target_embedding  # (B, 1)
+        logits, state, weights = walk(self, embed, ids, state, memory, True, edit)
         return logits[:, 0], state, weights[:, 0]
-
-    def _run(
-        self,
-        ids: Tensor,
-        cache: Cache,
-        memory: Source,
-        need_weights: bool,
-        edit: Edit | None = None,
-    ) -> tuple[Tensor, Cache, Tensor | None]:
-        tokens = self.target_embedding(ids, cache.size)  # (B, T, D)
-        present, last = [], self.layers[-1]
-        for i, layer in enumerate(self.layers):
-            done = layer(
-                tokens,
-                memory.layers[i],
-                past=cache.layers[i] if cache.layers else None,
-                source_mask=memory.mask,
-                need_weights=need_weights and layer is last,
-                edit=edit,
-            )
-            tokens = done.tokens
-            present.append(done.present)
-        weights = done.cross_weights
-        mean = None if weights is None else weights.mean(1)  # (B, T, S)
-        logits = self.target_embedding.logits(self.norm(tokens))  # (B, T, V)
-        return logits, Cache(tuple(present)), mean

@@ -13,7 +13,14 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from attnkit.attend import aggregate, scaled_dot, softmax
-from attnkit.checks import check_float, check_portion, check_positive, check_width
+from attnkit.checks import (
+    check_float,
+    check_module_dtype,
+    check_portion,
+    check_positive,
+    check_same_dtype,
+    check_tokens,
+)
 
 from .masks import add_bias, join_masks
 from .positions import ScorePosition
@@ -30,7 +37,7 @@ class KeyValue(NamedTuple):
         """These and then the new ones.
 
         Raises:
-            ValueError: another number of samples or heads, or another width.
+            ValueError: another number of samples or heads, another width or dtype.
         """
         self.check()
         new.check()
@@ -41,6 +48,7 @@ class KeyValue(NamedTuple):
                 f"{other[0]}, {other[1]}, {other[3]}, got {tuple(mine)}; start a new "
                 "cache for another batch"
             )
+        check_same_dtype(tokens=new.key, cache=self.key)
         pairs = zip(self, new, strict=True)
         return KeyValue(*(torch.cat(pair, dim=2) for pair in pairs))
 
@@ -51,6 +59,8 @@ class KeyValue(NamedTuple):
     def check(self) -> None:
         """Raise unless there is one value for each key, in each head: the fused kernel
         does not look, and would read past the end."""
+        for x in self:
+            check_float("memory", x, 4)
         if self.key.shape[:3] != self.value.shape[:3]:
             raise ValueError(
                 f"memory: expected a value for each key {tuple(self.key.shape)}, got "
@@ -102,13 +112,14 @@ class MultiHeadAttention(nn.Module):
         groups = num_heads if num_kv_heads is None else num_kv_heads
         _check_heads(embed_dim, num_heads, groups)
         self.num_heads, self.num_kv_heads = num_heads, groups
-        width = groups * (embed_dim // num_heads)
+        self.head_dim = embed_dim // num_heads
+        width = groups * self.head_dim
         self.query_proj = nn.Linear(embed_dim, embed_dim, bias=bias)
         self.key_proj = nn.Linear(_width("kdim", kdim, embed_dim), width, bias=bias)
         self.value_proj = nn.Linear(_width("vdim", vdim, embed_dim), width, bias=bias)
         self.output_proj = nn.Linear(embed_dim, embed_dim, bias=bias)
         check_portion("dropout", dropout, below_one=True)
-        _check_position(position, num_heads, embed_dim // num_heads)
+        _check_position(position, num_heads, self.head_dim)
         self.dropout, self.position = dropout, position
 
     def forward(
@@ -162,8 +173,8 @@ class MultiHeadAttention(nn.Module):
             ("key", key, self.key_proj),
             ("value", value, self.value_proj),
         ):
-            check_float(name, given, 3)
-            check_width(name, given, layer.in_features, "the width of its projection")
+            why = "the width of its projection"
+            check_tokens(name, given, layer.in_features, layer.weight, why)
         if value.shape[:2] != key.shape[:2]:
             raise ValueError(
                 f"value: expected {key.shape[0]} × {key.shape[1]} rows as in key, got "
@@ -188,16 +199,15 @@ class MultiHeadAttention(nn.Module):
         With `causal` or a position the queries are the last N of the M places.
 
         Args and returns are those of `forward`.
+
+        Raises:
+            TypeError: the memory is no `KeyValue`.
+            ValueError: a width, mask or dtype does not fit, or the memory is of another
+                batch, or of a module with other heads.
         """
-        check_float("query", query, 3)
-        width = self.query_proj.in_features
-        check_width("query", query, width, "embed_dim")
-        memory.check()
-        if memory.key.shape[0] != query.shape[0]:
-            raise ValueError(
-                f"key: expected {query.shape[0]} samples as in query, got "
-                f"{memory.key.shape[0]}"
-            )
+        layer = self.query_proj
+        check_tokens("query", query, layer.in_features, layer.weight)
+        self._check_memory(query, memory)
         heads = self._split(self.query_proj(query), self.num_heads)  # (B, H, N, d)
         n, m = heads.shape[2], memory.key.shape[2]
         bias = None
@@ -235,6 +245,27 @@ class MultiHeadAttention(nn.Module):
         if self._spends:
             context = context + self.position.spend(spent)
         return context, weights
+
+    def _check_memory(self, query: Tensor, memory: KeyValue) -> None:
+        """Raise unless this module could have made the memory, for these samples."""
+        if not isinstance(memory, KeyValue):
+            got = type(memory).__name__
+            raise TypeError(f"memory: expected a KeyValue from project, got {got}")
+        memory.check()
+        if memory.key.shape[0] != query.shape[0]:
+            raise ValueError(
+                f"key: expected {query.shape[0]} samples as in query, got "
+                f"{memory.key.shape[0]}; project the keys of this batch"
+            )
+        heads, width, weight = self.num_kv_heads, self.head_dim, self.query_proj.weight
+        for x in memory:
+            if x.shape[1] != heads or x.shape[3] != width:
+                raise ValueError(
+                    f"memory: expected heads (B, G, M, d) with G, d = {heads}, "
+                    f"{width}, got {tuple(x.shape)}; read it with the module that "
+                    "projected it, or project anew with this one"
+                )
+            check_module_dtype("memory", x, weight)
 
     @property
     def _spends(self) -> bool:

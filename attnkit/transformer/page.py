@@ -20,8 +20,9 @@ from attnkit.data import BOS, PAD
 
 from .embedding import Embedding
 from .layers import DecoderLayer
-from .model import Source, Transformer, given
+from .model import Transformer, given
 from .multihead import KeyValue
+from .walk import Source
 
 
 def _names(kind: str, layers: int) -> list[str]:

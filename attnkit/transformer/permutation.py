@@ -5,6 +5,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
+from attnkit.checks import check_tensor
+
 from .embedding import Embedding
 from .layers import Encoder
 from .positions import TransformerXL
@@ -41,8 +43,7 @@ def permutation_masks(order: Tensor) -> Streams:
 
 def _ranks(order: Tensor) -> Tensor:
     """When each place comes."""
-    if not isinstance(order, Tensor):
-        raise TypeError(f"order: expected a tensor, got {type(order).__name__}")
+    check_tensor("order", order)
     n = order.shape[-1] if order.dim() else 0
     places = torch.arange(n, device=order.device)
     whole = not (order.is_floating_point() or order.dtype == torch.bool)
@@ -116,6 +117,7 @@ class PermutationLanguageModel(nn.Module):
         """
         content = self.embedding(ids)  # (B, N, D)
         b, n = ids.shape
+        check_tensor("order", order)
         if tuple(order.shape) not in ((n,), (1, n), (b, n)):
             raise ValueError(
                 f"order: expected {n} places as ids has symbols, ({b}, {n}) or ({n},), "

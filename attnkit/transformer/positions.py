@@ -11,7 +11,7 @@ import math
 import torch
 from torch import Tensor, nn
 
-from attnkit.checks import check_at_least, check_float, check_positive
+from attnkit.checks import check_at_least, check_float, check_positive, check_width
 
 
 def sinusoidal(
@@ -77,6 +77,7 @@ class Sinusoidal(nn.Module):
     def forward(self, tokens: Tensor, start: int = 0) -> Tensor:
         """Tokens (..., N, D), the first of them at position `start`; the same shape."""
         check_float("tokens", tokens)
+        check_width("tokens", tokens, self.embed_dim, "embed_dim")
         n = tokens.shape[-2]
         return tokens + sinusoidal(n, self.embed_dim, start=start, like=tokens)
 
@@ -106,6 +107,7 @@ class Learned(nn.Module):
             ValueError: a position lies outside the table.
         """
         check_float("tokens", tokens)
+        check_width("tokens", tokens, self.table.shape[1], "embed_dim")
         end = start + tokens.shape[-2]
         if start < 0 or end > len(self.table):
             raise ValueError(

@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor, nn
 
-from attnkit.checks import check_at_least, check_positive
+from attnkit.checks import check_at_least, check_float, check_positive, check_same_dtype
 
 from .embedding import Embedding
 from .layers import DecoderLayer
@@ -116,8 +116,10 @@ class SegmentLanguageModel(nn.Module):
             )
         b, _, d = tokens.shape
         for old in memory:
+            check_float("memory", old, 3)
             if old.dim() != 3 or (old.shape[0], old.shape[2]) != (b, d):
                 raise ValueError(
                     f"memory: expected tensors ({b}, M, {d}), got {tuple(old.shape)}; "
                     "start without a memory for another batch"
                 )
+            check_same_dtype(tokens=tokens, memory=old)

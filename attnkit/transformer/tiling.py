@@ -1,6 +1,7 @@
 r"""Exact attention without the table of weights: online softmax, tile by tile."""
 
 import math
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import torch
@@ -149,6 +150,19 @@ def _blocks(count: int, size: int) -> list[slice]:
 def _exact(x: Tensor) -> torch.dtype:
     """The precision of sums: single at least."""
     return torch.promote_types(x.dtype, torch.float32)
+
+
+def single(x: Tensor) -> Tensor:
+    """In single precision at least."""
+    return x.to(_exact(x))
+
+
+def exactly(x: Tensor) -> AbstractContextManager:
+    """Inside, autocast does not make single precision half again."""
+    device = x.device.type
+    if torch.is_autocast_enabled(device):
+        return torch.autocast(device, enabled=False)
+    return nullcontext()
 
 
 def _tiles(

@@ -11,6 +11,7 @@ from attnkit.search import beam_decode, greedy_decode
 from attnkit.transformer import (
     POSITIONS,
     Cache,
+    CaptionTransformer,
     DecoderLayer,
     EncoderLayer,
     LanguageModel,
@@ -200,3 +201,80 @@ def test_bad_input_of_a_language_model() -> None:
     with pytest.raises(ValueError, match="steps"):
         generate(model, ids(1, 2), steps=-1)
     assert Cache(()).size == 0
+
+
+def a_translator(layers: int = 2) -> tuple:
+    model = Transformer(9, 9, embed_dim=12, num_heads=3, num_layers=layers).eval()
+    return model, model.encode
+
+
+def a_captioner(layers: int = 2) -> tuple:
+    model = CaptionTransformer(9, 12, embed_dim=12, num_heads=3, num_layers=layers)
+    return model.eval(), lambda ids: model.encode(torch.ones(*ids.shape, 12))
+
+
+STATES = {
+    "a cache of another batch": lambda new, old: (old[1], new[2]),
+    "a memory of another batch": lambda new, old: (new[1], old[2]),
+    "a mask of another batch": lambda new, old: (
+        new[1],
+        new[2]._replace(mask=old[2].mask),
+    ),
+    "a cache of fewer layers": lambda new, old: (Cache(new[1].layers[:1]), new[2]),
+    "a cache of more layers": lambda new, old: (Cache(new[1].layers * 2), new[2]),
+    "a memory of fewer layers": lambda new, old: (
+        new[1],
+        new[2]._replace(layers=new[2].layers[:1]),
+    ),
+    "a memory of more layers": lambda new, old: (
+        new[1],
+        new[2]._replace(layers=new[2].layers * 2),
+    ),
+}
+
+
+@pytest.mark.parametrize("make", (a_translator, a_captioner))
+@pytest.mark.parametrize("name", STATES)
+def test_a_step_refuses_what_is_of_another_batch_or_model(name, make) -> None:
+    """Without this a mask of one sample served all, and more layers were left out."""
+    model, encode = make()
+    made = {}
+    for rows in (2, 1):
+        cache, memory = encode(ids(rows, 4))
+        made[rows] = (*model.step(ids(rows, 1)[:, 0], cache, memory)[:2], memory)
+    cache, memory = STATES[name](made[2], made[1])
+    part = "cache" if "cache" in name else "memory"
+    count = (
+        "2 samples .*got 1; call encode" if "batch" in name else "2 layers, got [14]"
+    )
+    with pytest.raises(ValueError, match=f"{part}: expected {count}"):
+        model.step(ids(2, 1)[:, 0], cache, memory)
+
+
+@pytest.mark.parametrize("make", (a_translator, a_captioner))
+def test_a_step_takes_one_symbol_of_each_sample(make) -> None:
+    model, encode = make()
+    cache, memory = encode(ids(2, 4))
+    with pytest.raises(ValueError, match=r"token: expected whole numbers of shape \(b"):
+        model.step(ids(2, 1), cache, memory)
+    with pytest.raises(ValueError, match="memory: expected 1 samples"):
+        model.step(ids(1, 1)[:, 0], cache, memory)
+
+
+def test_a_layer_without_a_source_takes_none() -> None:
+    layer, x = DecoderLayer(8, 2, cross=False), torch.ones(1, 2, 8)
+    with pytest.raises(ValueError, match="source: expected None in a layer with cross"):
+        layer(x, layer.attention.project(x))
+
+
+@pytest.mark.parametrize(
+    ("call", "words"),
+    [
+        (lambda m: m([[1]], ids(1, 1)), "source: expected a tensor, got list"),
+        (lambda m: m(ids(1, 1), ids(1, 1), [[True]]), "source_mask: expected a tensor"),
+        (lambda m: generate(m, [[1]], steps=1), "prompt: expected a tensor, got list"),
+    ],
+)
+def test_lists_are_no_tensors(call, words: str) -> None:
+    with pytest.raises(TypeError, match=words):
+        call(a_translator()[0])

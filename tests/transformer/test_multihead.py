@@ -285,3 +285,57 @@ def test_a_cache_of_another_model_is_refused() -> None:
     _, cache = LanguageModel(5, num_layers=2).step(ids)
     with pytest.raises(ValueError, match="cache: expected 1 layers, got 2"):
         LanguageModel(5, num_layers=1).step(ids, cache)
+
+
+OTHER_HEADS = {
+    "more heads": lambda x: MultiHeadAttention(D, 2 * H).double().project(x),
+    "one head for all": lambda x: heads(num_kv_heads=1).project(x),
+    "wider heads": lambda x: KeyValue(*tokens(2, 1, H, 5, 2 * D // H)),
+    "wider values": lambda x: KeyValue(tokens(1, H, 5, D // H), tokens(1, H, 5, 1)),
+}
+
+
+@pytest.mark.parametrize("need_weights", (False, True))
+@pytest.mark.parametrize("name", OTHER_HEADS)
+def test_a_memory_of_other_heads_is_refused(name: str, need_weights: bool) -> None:
+    x = tokens(1, 5, D)
+    words = (
+        r"memory: expected heads \(B, G, M, d\) with G, d = 3, 4, got .*project anew"
+    )
+    with pytest.raises(ValueError, match=words):
+        heads().read(x, OTHER_HEADS[name](x), need_weights=need_weights)
+
+
+def test_a_memory_is_one_of_this_batch_and_split_into_heads() -> None:
+    mine, x = heads(), tokens(2, 5, D)
+    with pytest.raises(ValueError, match="2 samples as in query, got 1; project the"):
+        mine.read(x, mine.project(x[:1]))
+    with pytest.raises(ValueError, match="memory: expected at least 4 dimensions"):
+        mine.read(x, KeyValue(x, x))
+    with pytest.raises(TypeError, match="memory: expected a KeyValue from project"):
+        mine.read(x, (x, x))
+    other = KeyValue(*(part.float() for part in mine.project(x)))
+    with pytest.raises(ValueError, match=r"memory: expected dtype .*float64 as the"):
+        mine.read(x, other)
+    with pytest.raises(ValueError, match=r"cache: expected dtype .*float64 as in"):
+        other.append(mine.project(x))
+
+
+@pytest.mark.parametrize("given", ["query", "key"])
+def test_tokens_have_three_axes(given: str) -> None:
+    x = tokens(2, 5, D)
+    parts = {"query": x, "key": x} | {given: x[None]}
+    with pytest.raises(
+        ValueError, match=rf"{given}: expected 3 dimensions, \(B, N, 12"
+    ):
+        heads()(**parts)
+
+
+@pytest.mark.parametrize("need_weights", (False, True))
+def test_a_mask_of_one_axis_is_one_of_the_keys(need_weights: bool) -> None:
+    mine, x, mask = heads(), tokens(2, 5, D), torch.arange(5) < 3
+    found = mine(x, mask=mask, need_weights=need_weights)
+    found = found[0] if need_weights else found
+    torch.testing.assert_close(found, mine(x, x[:, :3]))
+    every = mine(x, mask=torch.tensor(True), need_weights=need_weights)
+    torch.testing.assert_close(every[0] if need_weights else every, mine(x))
