@@ -32,10 +32,10 @@ from attnkit.checkpoint import (
 from attnkit.checks import check_positive
 from attnkit.processes import Batches, Processes, Stream, move
 from attnkit.train_checks import check_parts, check_resume, check_settings
+from attnkit.train_schedule import Schedule, make_schedule, take_up
 
 Loss = Callable[[nn.Module, Any], Tensor]
 Stop = float | Callable[[nn.Module], bool]
-Schedule = str | Callable[[int], float]
 File = str | os.PathLike | None
 PARTS = ("setup", "model", "optimizer", "schedule", "scaler", "history", "random")
 
@@ -103,7 +103,9 @@ def fit(
             step whose gradients overflow moves nothing, yet counts.
         clip: largest gradient norm; None does not clip.
         schedule: "one_cycle", "constant", or a function that gives for step 0, 1, ...
-            the number that `lr` is multiplied by.
+            the number that `lr` is multiplied by. One that remembers something can be
+            resumed if it is made anew, or if all that it remembers are attributes that
+            a checkpoint holds: numbers, texts, tensors, lists and dicts of them.
         optimizer: (parameters, lr=...) → optimizer; Adam if None.
         progress: show a progress bar.
         stop: end early when the mean loss of the last `every` steps is below this
@@ -120,8 +122,8 @@ def fit(
 
     Raises:
         ValueError: an argument out of range, a model without a weight to train, no
-            batches, a loss that is not finite, or a checkpoint of another run or a
-            broken one.
+            batches, a loss that is not finite, a checkpoint of another run or a broken
+            one, or a schedule that does not give the rates of the run it resumes.
         TypeError: an argument, or what `loss` returns, is of another type; also with
             `checkpoint` batches that need not be the same when the run is resumed.
         OSError: `checkpoint` cannot be written or read, found out before the first
@@ -227,18 +229,8 @@ class _Run:
         self.weights = [value for value in model.parameters() if value.requires_grad]
         make = optimizer or torch.optim.Adam
         self.optimizer = make(self.weights, lr=setup["lr"])
-        self.schedule = None
-        if setup["schedule"] == "one_cycle":
-            self.schedule = torch.optim.lr_scheduler.OneCycleLR(
-                self.optimizer,
-                setup["lr"],
-                total_steps=setup["steps"] + 1,
-                # 0.2 of 5 rates ends where it begins: torch divides by that length
-                pct_start=0.25 if setup["steps"] == 4 else 0.2,
-            )
-        elif callable(setup["schedule"]):
-            make_rate = torch.optim.lr_scheduler.LambdaLR
-            self.schedule = make_rate(self.optimizer, setup["schedule"])
+        rate = setup["schedule"], setup["lr"], setup["steps"]
+        self.schedule = make_schedule(self.optimizer, *rate)
         self.kind = self.weights[0].device.type
         self.autocast = autocast
         self.scaler = torch.amp.GradScaler(self.kind, enabled=autocast is torch.float16)
@@ -311,11 +303,10 @@ class _Run:
                 f"got {saved['setup']}"
             )
         check_fits(self.model, saved["model"])
+        take_up(self.schedule, saved["schedule"], saved["history"]["rates"])
         self.history = History(**saved["history"])
         self.optimizer.load_state_dict(saved["optimizer"])
         self.model.load_state_dict(saved["model"])
-        if self.schedule is not None:
-            self.schedule.load_state_dict(saved["schedule"])
         self.scaler.load_state_dict(saved["scaler"])
         set_random_state(saved["random"][self.team.rank])
 
