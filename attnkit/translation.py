@@ -7,17 +7,19 @@ recurrent or not, stands in its family.
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from attnkit.checks import check_positive
-from attnkit.data import Batch, PairSet, mixed
+from attnkit.data import BOS, PAD, Batch, PairSet, mixed
 from attnkit.processes import threads
 from attnkit.search import greedy_decode
-from attnkit.train import History, fit
+from attnkit.train import History, fit, seed_everything
+
+Model = TypeVar("Model", bound=nn.Module)
 
 # ------------------------------------------------------------------- task and training
 
@@ -60,16 +62,32 @@ def translation_loss(
 
 
 def train(
-    model: nn.Module,
-    pairs: PairSet,
+    make: Callable[[int, int], Model],
+    pairs: PairSet | None,
     task: Task,
     *,
     seed: int,
     loss: Callable[[nn.Module, Batch], Tensor] = translation_loss,
     progress: bool = True,
-) -> History:
-    """Train a translator on the task's threads, so that the result is the same on every
-    number of cores; it is left in evaluation mode."""
+) -> tuple[Model, History]:
+    """Make a translator and train it on the task's threads, so that the result is the
+    same on every number of cores.
+
+    Args:
+        make: numbers of source and of target symbols → the model.
+        pairs: `training_pairs(seed, task)` if None.
+        task: the settings.
+        seed: of pairs, weights and order.
+        loss: (model, batch) → the number to minimize.
+        progress: show a progress bar.
+
+    Returns:
+        The model in evaluation mode, and the history of its training.
+    """
+    pairs = training_pairs(seed, task) if pairs is None else pairs
+    seed_everything(seed)
+    source, target = pairs.vocabularies
+    model = make(len(source), len(target))
     with threads(task.threads):
         history = fit(
             model,
@@ -80,8 +98,7 @@ def train(
             seed=seed,
             progress=progress,
         )
-    model.eval()
-    return history
+    return model.eval(), history
 
 
 # ---------------------------------------------------------------------------- measures
@@ -196,6 +213,33 @@ def _evaluate(model: nn.Module, pairs: PairSet) -> tuple[Tensor, Tensor]:
     lengths = batch.source_mask.sum(-1)[:, None, None]
     chance = (batch.alignment / lengths).sum(-1)  # (B, T)
     return right, _looks(weights, batch.alignment, chance)
+
+
+def page_entries(
+    encode: nn.Module, step: nn.Module, symbols: int, max_source: int
+) -> dict[str, tuple[nn.Module, dict[str, Any]]]:
+    """A translator's two modules for the page, with example inputs by name.
+
+    Args:
+        encode: (source (1, S), source_mask (1, S)) → what `step` starts from, named by
+            its `output_names`.
+        step: takes all of that, and token, step, forced and use_forced.
+        symbols: number of source symbols; the example has the last one.
+        max_source: places of a source.
+    """
+    source = torch.full((1, max_source), PAD)
+    source[0, 0] = symbols - 1
+    inputs = {"source": source, "source_mask": source != PAD}
+    with torch.no_grad():
+        known = dict(zip(encode.output_names, encode(**inputs), strict=True))
+    known |= {
+        "token": torch.tensor([BOS]),
+        "step": torch.zeros(1, dtype=torch.int64),
+        "source_mask": inputs["source_mask"],
+        "forced": torch.zeros(1, max_source),
+        "use_forced": torch.zeros(1),
+    }
+    return {"encode": (encode, inputs), "step": (step, known)}
 
 
 class Translation(NamedTuple):

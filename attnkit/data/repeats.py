@@ -2,6 +2,7 @@
 
 import random
 import unicodedata
+from collections.abc import Iterable
 from string import ascii_lowercase
 from typing import NamedTuple
 
@@ -138,8 +139,13 @@ def successors(ids: Tensor) -> Tensor:
 def fold(text: str) -> str:
     """The letters a to z of a text: capitals and accents are folded, all else (spaces,
     digits, other scripts) is left out."""
-    plain = unicodedata.normalize("NFKD", text).lower()
-    return "".join(c for c in plain if c in LETTERS)
+    return "".join(folded(text, LETTERS))
+
+
+def folded(text: str, symbols: Iterable[str]) -> list[str]:
+    """The symbols of a text that are known, without capitals and accents."""
+    plain, known = unicodedata.normalize("NFKD", text).lower(), set(symbols)
+    return [c for c in plain if c in known]
 
 
 def encode(text: str) -> Tensor:

@@ -8,7 +8,6 @@ finds what the page can run in the module `heads_page` beside the model's own
 from __future__ import annotations
 
 import importlib
-import unicodedata
 import warnings
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
@@ -16,7 +15,7 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor, nn
 
-from attnkit.data.repeats import LETTERS, successors
+from attnkit.data.repeats import LETTERS, folded, successors
 from attnkit.live.checks import as_whole, check_has, check_names
 from attnkit.live.pack import check_precision, kept, pack
 from attnkit.live.widget import LiveWidget
@@ -118,7 +117,7 @@ class SelfAttention(LiveWidget):
         self.reader, self.shape = reader, tuple(inputs["gates"].shape)
         logits = reader(*(inputs[name] for name in ("ids", "mask", "gates")))[0]
         self.symbols = check_names("symbols", list(symbols), logits.shape[-1])
-        odd = [c for c in self.symbols if fold(c, self.symbols) != [c]]
+        odd = [c for c in self.symbols if folded(c, self.symbols) != [c]]
         odd += [c for c in set(self.symbols) if self.symbols.count(c) > 1]
         if odd:
             raise ValueError(
@@ -171,7 +170,7 @@ class SelfAttention(LiveWidget):
     def letters(self) -> list[str]:
         """The symbols of the text that are read: capitals and accents are folded, what
         the model does not know is left out."""
-        return fold(self.state["text"], self.symbols)[: self.size]
+        return folded(self.state["text"], self.symbols)[: self.size]
 
     @torch.no_grad()
     def forward(self) -> dict[str, Any]:
@@ -221,7 +220,7 @@ class SelfAttention(LiveWidget):
         return mask
 
     def _check_text(self, text: Any) -> list[int]:
-        known = fold(text, self.symbols) if isinstance(text, str) else []
+        known = folded(text, self.symbols) if isinstance(text, str) else []
         if not known:
             some = "".join(self.symbols[:3])
             raise ValueError(f"text: expected a symbol as {some}…, got {text!r}")
@@ -250,12 +249,6 @@ class SelfAttention(LiveWidget):
         weights = self.forward()["weights"][state["layer"], state["head"]]
         title = f"head {state['layer'] + 1}.{state['head'] + 1}"
         return plot.heatmap(weights.numpy(), letters, letters, title=title).figure
-
-
-def fold(text: str, symbols: Sequence[str]) -> list[str]:
-    """The known symbols of a text, without capitals and accents; as in the page."""
-    plain = unicodedata.normalize("NFKD", text).lower()
-    return [c for c in plain if c in symbols]
 
 
 def preset(name: str, n: int, window: int) -> Tensor:

@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from attnkit.data import BOS, PAD
+from attnkit import translation
 
 from .decoder import State
 from .encoder import Encoder, Memory
@@ -173,17 +173,6 @@ def page_entries(
         raise ValueError(f"max_source: expected at least 1, got {max_source}")
     if model.training:
         raise ValueError("model: expected evaluation mode; call model.eval()")
-    source = torch.full((1, max_source), PAD)
-    source[0, 0] = len(model.encoder.embed.weight) - 1
-    inputs = {"source": source, "source_mask": source != PAD}
     encode, step = _Encode(model).eval(), _Step(model).eval()
-    with torch.no_grad():
-        known = dict(zip(encode.output_names, encode(**inputs), strict=True))
-    known |= {
-        "token": torch.tensor([BOS]),
-        "step": torch.zeros(1, dtype=torch.int64),
-        "source_mask": inputs["source_mask"],
-        "forced": torch.zeros(1, max_source),
-        "use_forced": torch.zeros(1),
-    }
-    return {"encode": (encode, inputs), "step": (step, known)}
+    symbols = len(model.encoder.embed.weight)
+    return translation.page_entries(encode, step, symbols, max_source)

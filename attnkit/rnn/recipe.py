@@ -1,11 +1,12 @@
 """The one place that holds the settings of chapter 4's translators."""
 
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from attnkit.data import PairSet
-from attnkit.train import History, seed_everything
-from attnkit.translation import Task, train, training_pairs
+from attnkit.train import History
+from attnkit.translation import Task, train
 
 from .seq2seq import Seq2Seq
 
@@ -45,13 +46,11 @@ def train_translator(
     Returns:
         The model in evaluation mode, and the history of its training.
     """
-    pairs = training_pairs(seed, recipe) if pairs is None else pairs
-    seed_everything(seed)
-    model = Seq2Seq(
-        *(len(vocabulary) for vocabulary in pairs.vocabularies),
+    make = partial(
+        Seq2Seq,
         embed_dim=recipe.embed_dim,
         hidden_dim=recipe.hidden_dim,
         attention=attention,
         **options,
     )
-    return model, train(model, pairs, recipe, seed=seed, progress=progress)
+    return train(make, pairs, recipe, seed=seed, progress=progress)

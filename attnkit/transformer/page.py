@@ -15,8 +15,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from attnkit import translation
 from attnkit.checks import check_at_least
-from attnkit.data import BOS, PAD
 
 from .embedding import Embedding
 from .layers import DecoderLayer
@@ -141,17 +141,6 @@ def page_entries(
     check_at_least("max_steps", max_steps, 1)
     if model.training:
         raise ValueError("model: expected evaluation mode; call model.eval()")
-    source = torch.full((1, max_source), PAD)
-    source[0, 0] = len(model.source_embedding.table) - 1
-    inputs = {"source": source, "source_mask": source != PAD}
     encode, step = _Encode(model, max_steps).eval(), _Step(model, max_steps).eval()
-    with torch.no_grad():
-        known = dict(zip(encode.output_names, encode(**inputs), strict=True))
-    known |= {
-        "token": torch.tensor([BOS]),
-        "step": torch.zeros(1, dtype=torch.int64),
-        "source_mask": inputs["source_mask"],
-        "forced": torch.zeros(1, max_source),
-        "use_forced": torch.zeros(1),
-    }
-    return {"encode": (encode, inputs), "step": (step, known)}
+    symbols = len(model.source_embedding.table)
+    return translation.page_entries(encode, step, symbols, max_source)

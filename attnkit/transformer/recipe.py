@@ -6,8 +6,8 @@ from functools import partial
 from typing import Any
 
 from attnkit.data import PairSet
-from attnkit.train import History, seed_everything
-from attnkit.translation import Task, train, training_pairs, translation_loss
+from attnkit.train import History
+from attnkit.translation import Task, train, translation_loss
 
 from .model import Transformer
 
@@ -52,9 +52,7 @@ def train_transformer(
     Returns:
         The model in evaluation mode, and the history of its training.
     """
-    pairs = training_pairs(seed, recipe) if pairs is None else pairs
-    seed_everything(seed)
     sizes = {name: getattr(recipe, name) for name in SIZES} | options
-    model = Transformer(*map(len, pairs.vocabularies), **sizes)
+    make = partial(Transformer, **sizes)
     loss = partial(translation_loss, label_smoothing=recipe.smoothing)
-    return model, train(model, pairs, recipe, seed=seed, loss=loss, progress=progress)
+    return train(make, pairs, recipe, seed=seed, loss=loss, progress=progress)

@@ -10,8 +10,8 @@ import pytest
 import torch
 from axe_playwright_python.sync_playwright import Axe
 
-from attnkit.data.repeats import encode
-from attnkit.live.selfattention import SelfAttention, fold, preset, sure
+from attnkit.data.repeats import encode, folded
+from attnkit.live.selfattention import SelfAttention, preset, sure
 from attnkit.live.selfattention import shares as python_shares
 from attnkit.transformer import LanguageModel, Transformer
 from attnkit.transformer.heads import ablated, head_scores
@@ -116,7 +116,7 @@ def test_masks_and_letters_are_those_of_python() -> None:
     data = {"symbols": [*"abcdefghijklmnopqrstuvwxyz"], "size": 32}
     for line in ("Ça va, Ünal 3?", "注意 ok", LONG, "ﬁne K", "…"):
         (found,) = in_node(MODULE, "read", [[line, data]])
-        assert found["letters"] == fold(line, data["symbols"])[:32]
+        assert found["letters"] == folded(line, data["symbols"])[:32]
     (cells,) = in_node(MODULE, "maskOf", [["causal", [1, 32, 99], 3, 3, 32]])
     assert cells == [[1, 1, 0], [0, 1, 0], [1, 1, 1]]
 
