@@ -83,6 +83,8 @@ def alignment(
     *,
     ax: Axes | None = None,
     title: str | None = None,
+    row_title: str = "written",
+    column_title: str = "source",
 ) -> Axes:
     """What each target symbol (row) looked at in the source (column).
 
@@ -90,11 +92,12 @@ def alignment(
         weights: (T, S).
         truth: for each target symbol, the source positions that it truly comes from;
             they are ringed.
+        row_title, column_title: what a row and a column are.
     """
     rows, columns = ([literal(word) for word in words] for words in (target, source))
     ax = heatmap(
         weights, rows, columns, ax=ax, title=title,
-        row_title="written", column_title="source",
+        row_title=row_title, column_title=column_title,
     )  # fmt: skip
     ax.xaxis.set_label_position("top")
     ax.xaxis.tick_top()
@@ -104,7 +107,8 @@ def alignment(
         x, y = zip(*places, strict=True)
         ring = {"s": 70, "facecolors": "none"}
         ax.scatter(x, y, edgecolors=palette.PAPER, linewidths=3, **ring)
-        ring |= {"edgecolors": COLOURS["key"], "label": "true source"}
+        true = "true source" if column_title == "source" else "true place"
+        ring |= {"edgecolors": COLOURS["key"], "label": true}
         ax.scatter(x, y, linewidths=1.6, **ring)
         ax.legend(loc="upper left", bbox_to_anchor=(1.0, 1.0), handletextpad=0.2)
     return ax

@@ -5,6 +5,7 @@ model, `Alignment` shows arrays that Python gives, `Predict` asks before it tell
 All are `LiveWidget`s: traits `data`, `state` and `readout`, two ways with a kernel.
 """
 
+from attnkit.live.alignment import Alignment
 from attnkit.live.cost import AttentionCost
 from attnkit.live.frames import WordToFrame
 from attnkit.live.lab import ScoreLab
@@ -18,7 +19,7 @@ from attnkit.live.segments import SegmentMemory
 from attnkit.live.selfattention import SelfAttention
 from attnkit.live.translate import TypeToAlign
 from attnkit.live.widget import LiveWidget
-from attnkit.live.widgets import AddressingPlane, Alignment, Predict
+from attnkit.live.widgets import AddressingPlane, Predict
 
 __all__ = [
     "AddressingPlane",

@@ -1,14 +1,10 @@
-"""The widgets of closed formulas and of arrays that Python gives.
+"""`AddressingPlane` (soft addressing by hand) and `Predict` (guess, then see).
 
-`AddressingPlane` (soft addressing by hand),
-`Alignment` (any matrix of weights between two sequences), `Predict` (guess a number,
-then see it). `TypeToAlign`, which holds a trained model, stands in `translate.py`,
-`ScoreLab` (five scores and the width) in `lab.py`.
+Each other widget has a file of its own.
 """
 
 from __future__ import annotations
 
-import operator
 from collections.abc import Sequence
 from typing import Any, ClassVar
 
@@ -57,9 +53,9 @@ class AddressingPlane(LiveWidget):
         "turns into a choice."
     )
     heights: ClassVar = [
-        (288, 2042), (304, 1981), (336, 1968), (432, 2012), (480, 2085), (496, 2045),
-        (512, 1290), (576, 1295), (584, 1154), (632, 1178), (648, 821), (696, 776),
-        (888, 816),
+        (288, 1890, 2133), (300, 1866, 2042), (336, 1828, 1991), (408, 1867, 2031),
+        (480, 1985, 2131), (505, 1946, 2080), (506, 1177, 1310), (576, 1150, 1295),
+        (645, 1185, 1330), (646, 821, 978), (696, 776, 929), (888, 816, 929),
     ]  # fmt: skip
 
     def __init__(
@@ -168,108 +164,6 @@ def _axes(name: str, words: Sequence[str]) -> dict[str, list[str]]:
     return {"x": [left, right], "y": [bottom, top]}
 
 
-class Alignment(LiveWidget):
-    """Which source position each output read, from arrays.
-
-    Args:
-        source: S words.
-        target: T words.
-        weights: (T, S), each from 0 to 1.
-        truth: per target word the true source positions; empty where there is none.
-        step: the output that is selected first.
-        units: numbers of units, where the rows are units of a gated state and no steps
-            of an output: the widget then speaks of what the gates left in each.
-        lang: language of the source, e.g. "zh", for screen readers and fonts.
-        caption, alt, slug: see `LiveWidget`.
-
-    Raises:
-        ValueError: sizes, numbers or positions do not fit.
-    """
-
-    heights: ClassVar = [
-        (288, 921), (336, 876), (368, 757), (512, 757), (576, 712), (584, 652),
-        (616, 652), (648, 592), (888, 592),
-    ]  # fmt: skip
-
-    def __init__(
-        self,
-        source: Sequence[str],
-        target: Sequence[str],
-        weights: Any,
-        truth: Sequence[Sequence[int]] | None = None,
-        *,
-        step: int = 0,
-        units: Sequence[int] | None = None,
-        lang: str = "",
-        caption: str = "",
-        alt: str | None = None,
-        **traits: Any,
-    ) -> None:
-        source = check_names("source", source)
-        matrix = as_matrix("weights", weights, len(source))
-        target = check_names("target", target, len(matrix))
-        if matrix.min() < -1e-6 or matrix.max() > 1 + 1e-6:
-            raise ValueError("weights: expected numbers from 0 to 1, got others")
-        step = as_whole("step", step, 0, len(target) - 1)
-        places = _check_truth(truth, len(target), len(source))
-        data = {"source": source, "target": target, "weights": matrix}
-        data |= {"truth": places, "lang": lang}
-        if units is not None:
-            data["units"] = [as_whole("units", unit, 0) for unit in units]
-            if len(data["units"]) != len(target):
-                raise ValueError(f"units: expected {len(target)}, got {len(units)}")
-        traits.setdefault("kind", "alignment")
-        super().__init__(data, {"step": step}, caption=caption, **traits)
-        self.alt = alt or self._say()
-
-    def check_state(self, state: dict[str, Any]) -> None:
-        """The selected output is one of those that there are."""
-        as_whole("step", state["step"], 0, len(self.data["target"]) - 1)
-
-    def _say(self) -> str:
-        source, target = self.data["source"], self.data["target"]
-        peaks = [max(range(len(source)), key=row.__getitem__) for row in self.weights]
-        gated = "units" in self.data
-        kind, verb = ("Gate", "holds most of") if gated else ("Attention", "reads")
-        reads = ", ".join(
-            f"{t} {verb} {source[p]}" for t, p in zip(target, peaks, strict=True)
-        )
-        return f"{kind} weights from {' '.join(source)}: {reads}."
-
-    @property
-    def weights(self) -> list[list[float]]:
-        """The matrix (T, S) as lists."""
-        return self.data["weights"]
-
-    def draw(self) -> Any:
-        """The matrix with rings on the true positions."""
-        from attnkit import plot
-
-        plot.use_style()
-        data = self.data
-        if "units" in data:
-            return plot.heatmap(data["weights"], data["target"], data["source"]).figure
-        ax = plot.alignment(
-            data["source"], data["target"], data["weights"], data["truth"] or None
-        )
-        return ax.figure
-
-
-def _check_truth(truth: Any, rows: int, columns: int) -> list[list[int]] | None:
-    if truth is None:
-        return None
-    try:
-        places = [sorted(operator.index(place) for place in row) for row in truth]
-    except TypeError as error:
-        message = f"truth: expected a list of positions per row, got {truth!r}"
-        raise ValueError(message) from error
-    if len(places) != rows:
-        raise ValueError(f"truth: expected {rows} rows, got {len(places)}")
-    if any(not 0 <= place < columns for row in places for place in row):
-        raise ValueError(f"truth: expected positions 0 to {columns - 1}, got {truth}")
-    return places
-
-
 class Predict(LiveWidget):
     """Guess a number, then see it. It never blocks reading.
 
@@ -288,7 +182,7 @@ class Predict(LiveWidget):
     """
 
     heights: ClassVar = [
-        (288, 335), (304, 279), (512, 257), (584, 213), (888, 213),
+        (288, 263, 335), (312, 257, 279), (360, 235, 257), (888, 213, 235),
     ]  # fmt: skip
 
     def __init__(

@@ -123,6 +123,61 @@ def test_rows_may_be_units_of_a_gated_state(bench: Bench) -> None:
         Alignment(["a"], ["x", "y"], [[1], [1]], units=[3])
 
 
+def test_a_sequence_that_reads_itself_asks_and_is_read(bench: Bench) -> None:
+    words, weights = ["cat", "sat", "it"], [[1 / 3] * 3, [0.1, 0.8, 0.1], [1, 0, 0]]
+    widget = Alignment(words, words, weights, [[], [], [0]])
+    page = bench.show(widget)
+    assert page.get_by_text("Row: asks; column: is read").is_visible()
+    assert page.get_by_role("listbox", name="Is read").count() == 1
+    assert page.get_by_role("slider", name="Asks").count() == 1
+    assert page.get_by_role("grid", name="row: asks, column: is read").count() == 1
+    legend = page.locator(".at-small").text_content()
+    assert "true place; the largest weight points at it in 100 % of the rows" in legend
+    page.get_by_role("button", name="Table").click()
+    head = page.locator("thead th").all_text_contents()
+    assert head == ["asks \\ is read", *words, "sum"]
+    said = page.locator("[data-widget]").inner_text().lower()
+    assert "source" not in said and "output" not in said
+    assert widget.alt == (
+        "Attention weights within cat sat it: cat reads all alike, sat reads sat, it "
+        "reads cat."
+    )
+    (axes,) = widget.draw().axes
+    assert (axes.get_ylabel(), axes.get_xlabel()) == ("asks", "is read")
+    assert axes.get_legend().get_texts()[0].get_text() == "true place"
+
+
+@pytest.mark.parametrize(
+    ("source", "target", "options", "titles"),
+    [
+        (list("abc"), list("bc"), {}, ["asks", "is read"]),  # with a memory before it
+        (list("abc"), list("ab"), {}, None),
+        (list("三五"), ["march", "5"], {}, None),
+        (["1", "2"], ["last", "mean"], {"row_title": "pooling", "column_title": "step"},
+         ["pooling", "step"]),
+        (list("ab"), list("ab"), {"row_title": "written", "column_title": "source"},
+         None),
+    ],
+)  # fmt: skip
+def test_titles_of_rows_and_columns(
+    bench: Bench, source: list, target: list, options: dict, titles: list | None
+) -> None:
+    even = [[1 / len(source)] * len(source)] * len(target)
+    widget = Alignment(source, target, even, **options)
+    assert widget.data.get("titles") == titles
+    page = bench.show(widget)
+    row, column = titles or ["output", "source"]
+    page.get_by_role("button", name="Table").click()
+    assert page.locator("thead th").first.text_content() == f"{row} \\ {column}"
+    (axes,) = widget.draw().axes
+    assert axes.get_ylabel() == (titles or ["written"])[0]
+
+
+def test_an_empty_title_is_refused() -> None:
+    with pytest.raises(ValueError, match="row_title: "):
+        Alignment(["a"], ["x"], [[1]], row_title="")
+
+
 def test_large_matrices_are_one_canvas(bench: Bench) -> None:
     weights = torch.softmax(torch.randn(40, 40) * 2, -1)
     words = [f"w{i}" for i in range(40)]

@@ -11,7 +11,8 @@ import { tokenStrip } from "../views/token_strip.js";
 
 /**
  * @param selection of the widget
- * @param names { source, output, matrix } words for the views
+ * @param names { source, output, matrix } words for the views; corner: those for rows and
+ *   columns in the table
  * @param onForce (step, { shift, base } | { place }) when the reader moves the attention of a
  *   step; null makes a board that is only looked at
  * @returns { strips, matrix, update(now), follow(step), tables }
@@ -31,7 +32,7 @@ export function alignmentBoard({ selection, names, onForce = null, lang = null }
     else return false;
     return true;
   } : null;
-  const matrix = heatMatrix({ label: names.matrix, rowAxis: "output", colAxis: "source", selection, onKey, knob: handle?.el });
+  const matrix = heatMatrix({ label: names.matrix, rowAxis: "output", colAxis: "source", corner: names.corner, selection, onKey, knob: handle?.el });
   const strips = h("div", { class: "at-board-strips" }, source.el, arcs.el, output.el);
 
   function update(next) {

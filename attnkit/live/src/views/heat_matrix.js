@@ -15,6 +15,7 @@ const MANY = 1200;
  * @param label what the matrix shows
  * @param rowAxis, colAxis names of the axes
  * @param onKey called first with (event, row, col); true = handled (for edits)
+ * @param corner head of the table's first column, if the axes' names do not fit
  * @param verb between the names of row and column; sums: a sum per row in the table
  * @param many from how many cells on one canvas is drawn
  * @param knob an element that the matrix places on the peak of the selected row
@@ -24,7 +25,7 @@ const MANY = 1200;
  *   heads, sides = shorter words for columns and rows, where their names have no room;
  *   top = the number of the darkest cell, 1 if left out
  */
-export function heatMatrix({ label, rowAxis, colAxis, selection, onKey = null, knob = null, showValues = false, verb = "reads", sums = true, many = MANY }) {
+export function heatMatrix({ label, rowAxis, colAxis, selection, onKey = null, knob = null, showValues = false, verb = "reads", sums = true, many = MANY, corner = `${rowAxis} \\ ${colAxis}` }) {
   let now = { rows: [], cols: [], values: [] };
   let cells = [];
   let heads = { rows: [], cols: [] };
@@ -121,7 +122,7 @@ export function heatMatrix({ label, rowAxis, colAxis, selection, onKey = null, k
   /** The table twin of the matrix, with the sum of each row. */
   const table = () => ({
     caption: label,
-    columns: [`${rowAxis} \\ ${colAxis}`, ...now.cols, ...(sums ? ["sum"] : [])],
+    columns: [corner, ...now.cols, ...(sums ? ["sum"] : [])],
     rows: now.rows.map((name, r) => [name, ...now.values[r], ...(sums ? [now.values[r].reduce((a, b) => a + b, 0)] : [])]),
   });
   selection.on(choose);

@@ -30,17 +30,28 @@ function unitLines(source, units, weights, row, place) {
   ];
 }
 
+/** Words for rows and columns: steps of an output, units, or what Python says they are. */
+function wording({ units, titles }) {
+  const many = "of the outputs that have one";
+  if (units) return { output: "Unit", source: "Source", matrix: "What the gates left of each position, one row per unit", scrub: "Unit", true: "source position", many };
+  if (!titles) return { output: "Output", source: "Source", matrix: "Attention weights, one row per output", scrub: "Output step", true: "source position", many };
+  const [row, column] = titles;
+  const [output, source] = titles.map((title) => title[0].toUpperCase() + title.slice(1));
+  return { row, column, output, source, matrix: `Attention weights; row: ${row}, column: ${column}`, corner: `${row} \\ ${column}`, scrub: output, true: "place", many: "of the rows that have one" };
+}
+
 export function mount({ root, data, state, update, report }) {
   let now = state;
   const { source, target, weights, truth, units } = data;
-  const rows = units ? { output: "Unit", matrix: "What the gates left of each position, one row per unit" } : { output: "Output", matrix: "Attention weights, one row per output" };
+  const words = wording(data);
   const selection = createSelection({ output: state.step, source: argmax(weights[state.step]) });
-  const board = alignmentBoard({ selection, names: { source: "Source", ...rows }, lang: data.lang });
-  const scrub = scrubber({ label: units ? "Unit" : "Output step", axis: "output", selection, say: (i) => (units ? target[i] : `${i + 1}, ${target[i]}`), follow: board.follow });
+  const board = alignmentBoard({ selection, names: words, lang: data.lang });
+  const scrub = scrubber({ label: words.scrub, axis: "output", selection, say: (i) => (units ? target[i] : `${i + 1}, ${target[i]}`), follow: board.follow });
   const terms = equation({ label: units ? "One unit in numbers" : "One step in numbers", selection });
   const facts = forward({ weights, truth });
-  const legend = truth ? h("p", { class: "at-small" }, h("span", { class: "at-truth-key", "aria-hidden": "true" }), ` true source position; the largest weight points at it in ${Math.round(100 * facts.pointing)} % of the outputs that have one.`) : null;
-  root.append(h("div", { class: "at at-align" }, board.strips, scrub.el, board.matrix, legend, terms.el));
+  const legend = truth ? h("p", { class: "at-small" }, h("span", { class: "at-truth-key", "aria-hidden": "true" }), ` true ${words.true}; the largest weight points at it in ${Math.round(100 * facts.pointing)} % ${words.many}.`) : null;
+  root.append(h("div", { class: "at at-align" }, board.strips, scrub.el,
+    h("div", {}, words.corner ? h("div", { class: "at-label" }, `Row: ${words.row}; column: ${words.column}`) : null, board.matrix), legend, terms.el));
 
   function draw(speak = true) {
     const { output: step, source: place } = selection.value;
