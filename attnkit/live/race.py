@@ -62,8 +62,9 @@ class BottleneckRace(LiveWidget):
         "the length; errors are framed and crossed. The other looks back at every step."
     )
     heights: ClassVar = [
-        (288, 1323), (304, 1189), (368, 1105), (464, 1062), (496, 964), (576, 958),
-        (584, 882), (888, 858),
+        (288, 1197, 1323), (294, 1115, 1239), (300, 1115, 1189), (312, 1094, 1168),
+        (456, 988, 1062), (504, 904, 958), (624, 860, 914), (648, 899, 953),
+        (720, 858, 912), (888, 858, 912),
     ]  # fmt: skip
 
     def __init__(

@@ -45,26 +45,37 @@ def room(model_id: str, heights: Sequence[Sequence[int]]) -> str:
     Args:
         model_id: the model that the view shows.
         heights: its trait `reserve`: [container width, height] in px, narrow first;
-            between two widths the height goes in a straight line.
+            between two widths the height goes in a straight line. A third number is
+            the height for fingers, whose buttons are larger.
 
     Returns:
         HTML. Without scripts it takes no room.
     """
     place = f"attnkit-room-{model_id}"
+    rules = _rules(place, [(width, px) for width, px, *_ in heights])
+    fingers = _rules(place, [(width, px[-1]) for width, *px in heights])
+    if fingers != rules:
+        rules += f" @media (pointer: coarse) {{ {fingers} }}"
+    return (
+        '<div class="attnkit-room" style="container-type: inline-size">'
+        f"<style>{rules}</style>"
+        f"<noscript><style>.{place} {{ display: none }}</style></noscript>"
+        f'<div class="attnkit-view {place}"></div></div>'
+    )
+
+
+def _rules(place: str, heights: Sequence[tuple[int, int]]) -> str:
     rules = [f".{place} {{ min-height: {px}px }}" for _, px in heights[:1]]
     for (width, px), (wider, other) in zip(
         heights, [*heights[1:], *heights[-1:]], strict=True
     ):
         slope = (other - px) / (wider - width) if wider > width else 0
         height = f"calc({px}px + {slope:.4g} * (100cqw - {width}px))"
+        if not slope:
+            height = f"{px}px"
         rule = f".{place} {{ min-height: {height} }}"
         rules.append(f"@container (min-width: {width}px) {{ {rule} }}")
-    return (
-        '<div class="attnkit-room" style="container-type: inline-size">'
-        f"<style>{' '.join(rules)}</style>"
-        f"<noscript><style>.{place} {{ display: none }}</style></noscript>"
-        f'<div class="attnkit-view {place}"></div></div>'
-    )
+    return " ".join(rules)
 
 
 def slim_state(state_json: str) -> str:

@@ -89,8 +89,9 @@ class LiveWidget(anywidget.AnyWidget):
     spoken: ClassVar[dict[str, str]] = {}
     """The code for arguments that have no literal, as a model; "" leaves one out."""
 
-    heights: ClassVar[list[tuple[int, int]]] = []
-    """(container width, height) in px, narrow to wide: room kept while it loads."""
+    heights: ClassVar[list[tuple[int, ...]]] = []
+    """(container width, height, height for fingers) in px, narrow to wide: the room
+    that is kept while it loads. Without the third number, both are alike."""
 
     def __new__(cls, *args: Any, **kwargs: Any) -> LiveWidget:
         self = super().__new__(cls, *args, **kwargs)

@@ -203,14 +203,34 @@
     return el;
   }
 
-  /** Room that the widget did not need is given back while its end is out of sight, below. */
+  /**
+   * Room that the widget did not need is given back as soon as nobody sees it go: when all
+   * that would move is below the view; or above it, where the browser keeps what is read
+   * in its place.
+   */
   function settle(el) {
-    if (el.getBoundingClientRect().bottom >= innerHeight) el.style.minHeight = "0";
+    const spare = el.offsetHeight - (el.firstElementChild?.offsetHeight ?? 0);
+    if (spare < 1 || !el.closest(".attnkit-room")) return;
+    const end = document.createElement("div");
+    el.after(end);
+    const watch = new IntersectionObserver(
+      (entries) => {
+        const { isIntersecting, boundingClientRect: box } = entries.at(-1);
+        const above = box.top < 0;
+        if (isIntersecting || (above && !CSS.supports("overflow-anchor", "auto"))) return;
+        watch.disconnect();
+        end.remove();
+        el.style.minHeight = "0";
+      },
+      { rootMargin: `0px 0px ${spare}px 0px` },
+    );
+    watch.observe(end);
   }
 
   function mountView(models, script) {
     const el = placeFor(script);
-    el.addEventListener("attnkit:drawn", () => requestAnimationFrame(() => settle(el)));
+    const drawn = () => requestAnimationFrame(() => settle(el));
+    el.addEventListener("attnkit:drawn", drawn, { once: true });
     let id = null;
     Promise.resolve()
       .then(() => {

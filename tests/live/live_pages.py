@@ -21,15 +21,20 @@ STATE = "application/vnd.jupyter.widget-state+json"
 
 def view(widget: Any, picture: bytes | None = None, reserved: bool = False) -> str:
     """One place of a page where a widget is shown, with its static picture."""
-    reference = json.dumps({"version_major": 2, "model_id": widget.model_id})
     image = ""
     if picture:
         source = base64.b64encode(picture).decode()
         image = f'<noscript><img alt="a picture" src="data:image/png;base64,{source}">'
         image += "</noscript>"
+    space = room(widget.model_id, widget.reserve) if reserved else ""
+    return place(widget.model_id, space + image)
+
+
+def place(model_id: str, inside: str = "") -> str:
+    """The place of a model that is shown, and what the page holds for it."""
+    reference = json.dumps({"version_major": 2, "model_id": model_id})
     script = f'<script type="{VIEW}">{reference}</script>'
-    place = room(widget.model_id, widget.reserve) if reserved else ""
-    return f'<div class="cell_output">{script}{place}{image}</div>'
+    return f'<div class="cell_output">{script}{inside}</div>'
 
 
 def page_text(
@@ -40,6 +45,17 @@ def page_text(
 ) -> str:
     """A page of views; every widget that is alive in Python is in its state."""
     state = ipywidgets.Widget.get_manager_state(drop_defaults=False)
+    return wrapped(views, state, between, bundle, damage)
+
+
+def wrapped(
+    views: Sequence[str],
+    state: dict[str, Any],
+    between: str = "",
+    bundle: bool = True,
+    damage: Callable[[str], str] = lambda state: state,
+) -> str:
+    """A page of views and of the models behind them."""
     names = ["attnkit", *kinds(state["state"])] if bundle else []
     script = "".join(f'<script src="{name}.js"></script>' for name in names)
     return f"""<!doctype html><html lang="en"><head><meta charset="utf-8">
@@ -55,6 +71,11 @@ def write_page(
 ) -> None:
     """Write a page with the scripts beside it."""
     (folder / name).write_text(page_text(*args, **kwargs), "utf-8")
+    write_scripts(folder)
+
+
+def write_scripts(folder: Path) -> None:
+    """The scripts that a page of widgets loads."""
     for script, text in scripts().items():
         (folder / f"{script}.js").write_text(text, "utf-8")
     shutil.copy(HOST, folder / "host.js")

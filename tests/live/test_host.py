@@ -392,17 +392,18 @@ def test_widgets_in_view_come_first_and_far_ones_by_themselves(
     assert page.evaluate("scrollY") == 0
 
 
+SHIFT = """globalThis.shift = 0;
+new PerformanceObserver((list) => {
+  for (const entry of list.getEntries()) shift += entry.value;
+}).observe({ type: "layout-shift", buffered: true });"""
+
+
 def test_nothing_jumps_while_widgets_come(tab: Tab, tmp_path: Path) -> None:
     text = "<p>Some text to read.</p>"
     heights = [[320, 260], [499, 260], [500, 201]]
     views = [view(dial(n, reserve=heights), reserved=True) for n in range(3)]
     write_page(tmp_path, views, between=text)
-    tab.page.add_init_script(
-        """globalThis.shift = 0;
-        new PerformanceObserver((list) => {
-          for (const entry of list.getEntries()) shift += entry.value;
-        }).observe({ type: "layout-shift", buffered: true });"""
-    )
+    tab.page.add_init_script(SHIFT)
     page = tab.open(f"{tmp_path.as_uri()}/index.html", 3)
     page.wait_for_timeout(300)
     assert page.evaluate("shift") == 0
@@ -420,6 +421,29 @@ def test_room_that_was_not_needed_is_given_back_out_of_sight(
         "document.querySelectorAll('.attnkit-view')[1].offsetHeight < 300"
     )
     assert page.evaluate("scrollY") == 0
+
+
+def test_room_that_was_seen_is_given_back_when_the_reader_has_gone_on(
+    tab: Tab, tmp_path: Path
+) -> None:
+    text = "".join(f"<p id=p{n}>Some text to read.</p>" for n in range(100))
+    views = [view(dial(n, reserve=[[320, 900]]), reserved=True) for n in range(2)]
+    write_page(tmp_path, views, between=text)
+    tab.page.add_init_script(SHIFT)
+    page = tab.open(f"{tmp_path.as_uri()}/index.html", 2)
+    page.wait_for_timeout(300)
+    height = "document.querySelector('.attnkit-view').offsetHeight"
+    assert page.evaluate(height) == 900, "in sight: nothing may move"
+    page.mouse.move(300, 300)
+    page.mouse.wheel(0, 1500)
+    page.wait_for_function(f"{height} < 300")
+    top = "document.querySelector('#p20').getBoundingClientRect().top"
+    first = page.evaluate(top)
+    assert page.evaluate("scrollY") < 900, "the page is shorter above"
+    page.mouse.wheel(0, -100)
+    page.wait_for_timeout(300)
+    assert page.evaluate(top) == first + 100
+    assert page.evaluate("shift") == 0
 
 
 def test_mounting_a_hundred_times_leaves_nothing_behind(

@@ -64,6 +64,14 @@ def test_room_is_kept_by_width_of_the_container() -> None:
     assert ".attnkit-room-abc { min-height: 900px }" in place
     narrow = "min-height: calc(900px + -1.25 * (100cqw - 320px))"
     assert f"@container (min-width: 320px) {{ .attnkit-room-abc {{ {narrow}" in place
-    wide = "min-height: calc(400px + 0 * (100cqw - 720px))"
+    wide = "min-height: 400px"
     assert f"@container (min-width: 720px) {{ .attnkit-room-abc {{ {wide}" in place
     assert room("abc", []).count("min-height") == 0
+    assert "pointer" not in place
+
+
+def test_room_for_fingers_is_higher() -> None:
+    place = room("abc", [[320, 900, 1000], [720, 400, 450]])
+    first, fingers = place.split("@media (pointer: coarse)")
+    assert "900px" in first and "1000px" not in first
+    assert "1000px + -1.375 * (100cqw - 320px)" in fingers and "450px" in fingers
