@@ -446,6 +446,19 @@ def test_room_that_was_seen_is_given_back_when_the_reader_has_gone_on(
     assert page.evaluate("shift") == 0
 
 
+def test_a_link_leads_to_its_widget_however_high(tab: Tab, tmp_path: Path) -> None:
+    high = [[320, 900]]
+    views = [view(dial(n, slug=f"d{n}", reserve=high), reserved=True) for n in range(6)]
+    write_page(tmp_path, views, between="<p>Some text to read.</p>")
+    state = "eyJ2YWx1ZSI6NX0"  # {"value":5}
+    page = tab.open(f"{tmp_path.as_uri()}/index.html#widget.d4.{state}", 6)
+    page.wait_for_timeout(300)
+    assert tab.readouts()[4]["value"] == 5
+    box = "document.querySelectorAll('[data-widget]')[4].getBoundingClientRect()"
+    top, bottom = page.evaluate(f"[{box}.top, {box}.bottom]")
+    assert top >= 0 and bottom <= 700
+
+
 def test_mounting_a_hundred_times_leaves_nothing_behind(
     tab: Tab, tmp_path: Path
 ) -> None:

@@ -255,8 +255,12 @@ def test_letters_that_the_model_lacks_are_told(bench: Bench) -> None:
     field.fill("a1b!")
     assert "Left out" in bench.page.locator(".at-notice").inner_text()
     field.fill("12")
-    assert "at least one letter" in bench.page.locator(".at-notice").inner_text()
+    notice = bench.page.locator(".at-notice").inner_text()
+    assert "at least one letter" in notice and notice.split(".")[0].endswith(": 1 2")
     assert bench.read()["ids"] == []
+    field.fill("b")
+    said = bench.page.locator(".at-say").first.text_content()
+    assert said.endswith("on a text of one letter it can only look at itself.")
     field.fill("ab")
     assert bench.read()["ids"] == [0, 1]
 

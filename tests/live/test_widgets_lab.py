@@ -173,6 +173,32 @@ def test_titles_of_rows_and_columns(
     assert axes.get_ylabel() == (titles or ["written"])[0]
 
 
+@pytest.mark.parametrize("width", [390, 1280])
+def test_many_columns_are_never_narrower_than_a_letter(
+    bench: Bench, width: int
+) -> None:
+    names = [chr(65 + i % 26) for i in range(48)]
+    weights = [[float(i == 40 - j) for i in range(48)] for j in range(16)]
+    bench.page.set_viewport_size({"width": width, "height": 900})
+    page = bench.show(Alignment(names, names[-16:], weights, [[40]] + [[]] * 15))
+    sizes = page.locator(".at-board-strips .at-chip, .at-cell").evaluate_all(
+        "all => all.map((node) => node.getBoundingClientRect().width)"
+    )
+    assert min(sizes) >= 11
+    clipped = page.locator(".at-chip").evaluate_all(
+        "all => all.filter((node) => node.scrollWidth > node.clientWidth + 1).length"
+    )
+    assert clipped == 0
+    for _ in range(2):  # the first selected cell, and the one that the keys lead to
+        box = page.locator(".at-heat").locator("xpath=..").bounding_box()
+        cell = page.get_by_role("gridcell").bounding_box()
+        assert box["x"] <= cell["x"]
+        assert cell["x"] + cell["width"] <= box["x"] + box["width"] + 1
+        page.get_by_role("gridcell").focus()
+        bench.press("Home")
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+
+
 def test_an_empty_title_is_refused() -> None:
     with pytest.raises(ValueError, match="row_title: "):
         Alignment(["a"], ["x"], [[1]], row_title="")

@@ -125,6 +125,14 @@ def test_a_click_in_the_picture_chooses_the_output(bench: Bench) -> None:
     assert read["seen"][-1].index(1) == 20
 
 
+def test_without_a_memory_none_is_spoken_of(bench: Bench) -> None:
+    page = bench.show(SegmentMemory(memory=0))
+    cost = page.locator("section[aria-label='In numbers'] .at-small").text_content()
+    assert cost.endswith("on average over a segment: 7.5.")
+    ticks = page.locator(".at-ticks text").all_text_contents()
+    assert "48" in ticks and "48.0" not in ticks
+
+
 def test_the_prediction_is_checked(bench: Bench) -> None:
     page = bench.show(SegmentMemory())
     page.get_by_text("Predict: how far back?").click()

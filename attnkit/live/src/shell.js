@@ -60,7 +60,7 @@ class Shell {
   open() {
     const { model, frame } = this;
     this.buttons = this.drawControls();
-    this.closers.push(watchTheme((theme) => (frame.host.dataset.theme = theme)));
+    this.closers.push(watchTheme((theme) => this.dressAs(theme)));
     this.on("change:state", () => this.takeState(model.get("state")));
     this.on("change:data", () => this.remount());
     this.on("change:caption", () => (frame.caption.textContent = model.get("caption")));
@@ -72,8 +72,10 @@ class Shell {
     const asked = this.restore();
     this.followAddress();
     this.reserve();
-    if (asked) this.mount();
-    else this.closers.push(whenNear(frame.host, () => this.mount()));
+    if (asked) {
+      this.mount();
+      this.bringIntoView();
+    } else this.closers.push(whenNear(frame.host, () => this.mount()));
   }
 
   close() {
@@ -88,6 +90,14 @@ class Shell {
   on(event, listener) {
     this.model.on(event, listener);
     this.closers.push(() => this.model.off(event, listener));
+  }
+
+  /** Style sheets follow by themselves; what is painted on a canvas is painted again. */
+  dressAs(theme) {
+    const { dataset } = this.frame.host;
+    if (dataset.theme === theme) return;
+    dataset.theme = theme;
+    this.redraw();
   }
 
   // ---- the widget itself ---------------------------------------------------------
@@ -215,7 +225,6 @@ class Shell {
       const state = fragment.read(location.hash, this.slug);
       if (state === undefined) return false;
       if (this.store.replace(merged(this.store.get(), state))) this.stateChanged();
-      this.frame.host.scrollIntoView?.({ block: "center" });
       return true;
     } catch {
       this.say(`The address holds a state of this widget that cannot be read; ${otherwise}.`);
@@ -230,9 +239,21 @@ class Shell {
       this.say("");
       if (this.view) this.redraw();
       else this.remount();
+      this.bringIntoView();
     };
     addEventListener("hashchange", follow);
     this.closers.push(() => removeEventListener("hashchange", follow));
+  }
+
+  /** The whole widget, or its beginning; once more when the page around it stands. */
+  bringIntoView() {
+    const { host } = this.frame;
+    const go = () => {
+      const block = host.offsetHeight < innerHeight ? "center" : "start";
+      if (!this.closed) host.scrollIntoView?.({ block });
+    };
+    go();
+    requestAnimationFrame(() => requestAnimationFrame(go));
   }
 
   // ---- what the widget reports ---------------------------------------------------

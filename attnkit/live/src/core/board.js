@@ -39,6 +39,7 @@ export function alignmentBoard({ selection, names, onForce = null, lang = null }
     now = next;
     const wide = Math.max(next.source.length, next.output.length) > 12;
     strips.classList.toggle("at-many", wide);
+    strips.style.setProperty("--cols", Math.max(next.source.length, next.output.length));
     arcs.update({ weights: next.weights });
     matrix.update({ rows: next.output, cols: next.source, values: next.weights, marks: next.truth, forced: next.forced });
     choose();
@@ -53,7 +54,22 @@ export function alignmentBoard({ selection, names, onForce = null, lang = null }
     handle?.choose(step);
   }
   selection.on(choose);
-  return { strips, matrix: matrix.el, update, follow, tables: () => [matrix.table()] };
+  return { strips, matrix: matrix.el, update, follow, reveal: () => reveal(strips, matrix.el), tables: () => [matrix.table()] };
+}
+
+/** What is wide scrolls in a box of its own: bring the selected marks into sight. */
+function reveal(strips, matrix) {
+  into(matrix, matrix.querySelector(".at-active"), matrix.querySelector(".at-row"));
+  for (const chip of strips.querySelectorAll("[aria-selected=true]")) into(strips, chip);
+}
+
+/** Scroll a box sideways until a mark stands right of its head, with some room around. */
+function into(box, mark, head) {
+  if (!mark || box.scrollWidth <= box.clientWidth) return;
+  const [frame, at] = [box.getBoundingClientRect(), mark.getBoundingClientRect()];
+  const left = head?.getBoundingClientRect().right ?? frame.left;
+  if (at.right > frame.right - 14) box.scrollLeft += at.right - frame.right + 14;
+  else if (at.left < left + 14) box.scrollLeft -= left + 14 - at.left;
 }
 
 /** The knob on the peak of the selected row: dragging it moves the row's attention. */

@@ -41,10 +41,13 @@ export function predict({ question, unit = "", answer, saved = {}, save = () => 
         : `Your guess ${num(given, digits)} is off by ${num(Math.abs(given - value), digits)}.`;
     return { near, words: `${lead} The answer is ${num(value, digits)}${unit ? ` ${unit}` : ""}. ${explain}` };
   }
+  let last = saved.guess ?? "";
   function show(next, keep) {
     const open = Boolean(next.revealed);
-    const result = open ? verdict(next.guess ?? "") : null;
-    if (input.value !== (next.guess ?? "")) input.value = next.guess ?? "";
+    const guess = next.guess ?? "";
+    const result = open ? verdict(guess) : null;
+    if (guess !== last || open) input.value = guess; // else something may be half typed
+    last = guess;
     text(say, result?.words ?? "");
     form.dataset.done = String(Boolean(result?.near));
     form.dataset.open = String(open);

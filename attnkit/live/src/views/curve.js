@@ -49,7 +49,7 @@ export function curve({ label, xLabel, yLabel, xAxis, seriesAxis, names, top, bo
       { row: 0, col: at(), rows: 1, cols: now.x.length });
     if (next) selection.pick({ [xAxis]: next.col });
   });
-  drawing.addEventListener("pointerdown", (event) => {
+  drawing.addEventListener("click", (event) => { // a finger that scrolls the page is no click
     const box = drawing.getBoundingClientRect();
     const where = ((event.clientX - box.left) / box.width) * W;
     const index = Math.round(((where - BOX.left) / (W - BOX.left - BOX.right)) * (now.x.length - 1));

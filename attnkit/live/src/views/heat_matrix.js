@@ -68,7 +68,7 @@ export function heatMatrix({ label, rowAxis, colAxis, selection, onKey = null, k
     grid.setAttribute("aria-rowcount", rows.length);
     grid.setAttribute("aria-colcount", cols.length);
     heads = {
-      cols: cols.map((_, c) => h("span", { class: "at-col", style: `grid-area:1/${c + 2}` })),
+      cols: cols.map((_, c) => h("span", { class: c + 1 < cols.length ? "at-col" : "at-col at-last", style: `grid-area:1/${c + 2}` })),
       rows: rows.map((_, r) => h("span", { class: "at-row", style: `grid-area:${r + 2}/1` })),
     };
     const big = rows.length * cols.length > many;

@@ -50,7 +50,8 @@ export function mount({ root, data, state, update, report }) {
   const terms = equation({ label: units ? "One unit in numbers" : "One step in numbers", selection });
   const facts = forward({ weights, truth });
   const legend = truth ? h("p", { class: "at-small" }, h("span", { class: "at-truth-key", "aria-hidden": "true" }), ` true ${words.true}; the largest weight points at it in ${Math.round(100 * facts.pointing)} % ${words.many}.`) : null;
-  root.append(h("div", { class: "at at-align" }, board.strips, scrub.el,
+  const packed = Math.max(source.length, target.length) > 12 ? "at-packed" : "";
+  root.append(h("div", { class: `at at-align ${packed}` }, board.strips, scrub.el,
     h("div", {}, words.corner ? h("div", { class: "at-label" }, `Row: ${words.row}; column: ${words.column}`) : null, board.matrix), legend, terms.el));
 
   function draw(speak = true) {
@@ -63,8 +64,10 @@ export function mount({ root, data, state, update, report }) {
   selection.on(({ output }) => {
     if (output !== now.step) { now = { ...now, step: output }; update({ step: output }); }
     draw();
+    board.reveal();
   });
   draw();
+  requestAnimationFrame(board.reveal); // once it has a width
   return {
     set: (next) => { now = next; selection.pick({ output: Math.min(next.step, target.length - 1), ...board.follow(Math.min(next.step, target.length - 1)) }); },
     tables: board.tables,

@@ -22,7 +22,7 @@ export const keys = [
 ];
 
 const words = (n) => n.toLocaleString("en");
-const part = (error) => (error < 0.0005 ? "0 %" : error < 0.1 ? `${num(100 * error, 1)} %` : `${num(100 * error, 0)} %`);
+const part = (error) => `${num(100 * error, error >= 0.0005 && error < 0.1 ? 1 : 0)}\u00a0%`;
 
 export function mount({ root, data, state, update, report }) {
   const { choices, methods, sizes, texts } = data;

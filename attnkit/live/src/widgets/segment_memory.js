@@ -2,6 +2,7 @@
 // layer, with the states of earlier segments at hand or without.
 
 import { h, text } from "../core/dom.js";
+import { num } from "../core/format.js";
 import { slider, step } from "../core/controls.js";
 import { createSelection } from "../core/selection.js";
 import { curve } from "../views/curve.js";
@@ -77,7 +78,7 @@ export function mount({ root, data, state, update, report }) {
   const cost = h("p", { class: "at-small" });
   const memories = Array.from({ length: limits.memory[1] + 1 }, (_, m) => m);
   const depths = Array.from({ length: limits.layers[1] }, (_, i) => i + 1);
-  const reach = curve({ label: "How far the first symbol of a segment sees", xLabel: "memory", yLabel: "symbols before its segment", xAxis: "memory", seriesAxis: "depth", names: depths.map((n) => `${n} layer${n > 1 ? "s" : ""}`), top: limits.layers[1] * limits.memory[1], ticks: 4, selection: lines });
+  const reach = curve({ label: "How far the first symbol of a segment sees", xLabel: "memory", yLabel: "symbols before its segment", xAxis: "memory", seriesAxis: "depth", names: depths.map((n) => `${n} layer${n > 1 ? "s" : ""}`), top: limits.layers[1] * limits.memory[1], ticks: 4, words: (value) => num(value, 0), selection: lines });
   reach.update({ x: memories, series: depths.map((n) => ({ mean: memories.map((m) => n * m) })) });
   const legend = depths.map((n, i) => h("button", { type: "button", class: "at-pick", "data-series": i, onclick: () => change({ layers: n }) }, h("i", { class: "at-swatch" }), `${n} layer${n > 1 ? "s" : ""}`));
   const gate = predict({
@@ -108,7 +109,8 @@ export function mount({ root, data, state, update, report }) {
       : now.memory ? "Nothing before its segment exists yet." : "Without a memory, nothing before its segment can be seen, however many layers there are.");
     const used = pairs(now);
     const again = anew(now, back);
-    text(cost, `Pairs of query and key scored for each symbol: ${used} with the memory. To see as far without one, reading everything anew for each symbol: ${again}.`);
+    const scored = "Pairs of query and key scored for each symbol";
+    text(cost, now.memory ? `${scored}: ${used} with the memory. To see as far without one, reading everything anew for each symbol: ${again}.` : `${scored}, on average over a segment: ${used}.`);
     legend.forEach((head, i) => head.setAttribute("aria-pressed", String(i === now.layers - 1)));
     lines.pick({ memory: now.memory, depth: now.layers - 1 });
     todo.update({ rows, now, back, used });

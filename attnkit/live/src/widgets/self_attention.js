@@ -159,12 +159,14 @@ export function mount({ root, data, state, update, report }) {
     const input = read(now.text, data);
     if (field.value !== now.text) field.value = now.text;
     masks.set(now.preset);
-    text(notice, [input.lost.length ? `Left out, as the model knows only ${data.symbols[0]} to ${data.symbols.at(-1)}: ${input.lost.slice(0, 8).join(" ")}.` : "",
-      input.cut ? `Only the first ${size} letters are read; ${input.cut} left out.` : ""].filter(Boolean).join(" "));
+    const known = `${data.symbols[0]} to ${data.symbols.at(-1)}`;
+    const told = [input.lost.length ? `Left out, as the model knows only ${known}: ${input.lost.slice(0, 8).join(" ")}${input.lost.length > 8 ? " …" : ""}.` : "",
+      input.cut ? `Only the first ${size} letters are read; ${input.cut} left out.` : "",
+      input.ids.length ? "" : `Type at least one letter from ${known}.`];
+    text(notice, told.filter(Boolean).join(" "));
     live.hidden = !input.ids.length;
     if (!input.ids.length) {
       shown = null;
-      text(notice, `Type at least one letter from ${data.symbols[0]} to ${data.symbols.at(-1)}.`);
       report({ ids: [], weights: [], logits: [] }, notice.textContent);
       return;
     }
@@ -198,7 +200,7 @@ export function mount({ root, data, state, update, report }) {
     const even = shares(mask.map((list) => { const count = list.reduce((a, b) => a + b, 0); return list.map((may) => (count ? may / count : 0)); }), input.ids);
     const told = [[back, "one token back"], [ahead, "on what followed earlier copies of the letter"], [alike, "on these copies"]]
       .map(([share, where], i) => (Number.isFinite(share) ? `${num(share)} ${where} (even weights: ${num(even[i])})` : "")).filter(Boolean);
-    text(role, `Head ${name(layer, head)}: of its weight ${told.length ? told.join(", ") : "nothing can be said on a text of one letter"}.`);
+    text(role, `Head ${name(layer, head)}: ${told.length ? `of its weight ${told.join(", ")}` : "on a text of one letter it can only look at itself"}.`);
     text(silence, silent[layer][head] ? "Let this head speak" : "Silence this head");
     wake.disabled = !now.silent.length;
     text(edit, mask[row][col] ? "Mask this cell" : "Unmask this cell");

@@ -100,15 +100,6 @@ export function mount({ root, data, state, update, report, kernel }) {
     const source = symbols.join(data.split === "words" ? " " : "");
     return data.examples.find((item) => item.source === source) ?? (data.grammar ? parse(source, data.grammar) : null);
   }
-  /** A wide matrix scrolls in its own box: bring the selected cell into sight. */
-  function reveal() {
-    const [box, cell, head] = [board.matrix, board.matrix.querySelector(".at-active"), board.matrix.querySelector(".at-row")];
-    if (!head || box.scrollWidth <= box.clientWidth) return;
-    const [frame, at, left] = [box.getBoundingClientRect(), cell.getBoundingClientRect(), head.getBoundingClientRect().right];
-    if (at.right > frame.right - 14) box.scrollLeft += at.right - frame.right + 14;
-    else if (at.left < left + 14) box.scrollLeft -= left + 14 - at.left;
-  }
-
   function decode(input, forced, old, from) {
     if (now.search === "beam") return beam(model, input.ids, data, forced, data.beam_size, data.length_penalty);
     return greedy(model, input.ids, data, forced, old, from);
@@ -194,7 +185,7 @@ export function mount({ root, data, state, update, report, kernel }) {
   selection.on(({ output }) => {
     if (shown && output !== now.step) { now = { ...now, step: output }; update({ step: output }); }
     choose(true);
-    if (shown) reveal();
+    if (shown) board.reveal();
   });
   refresh();
   return {
