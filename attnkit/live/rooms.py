@@ -45,6 +45,19 @@ def alignment(
     ]
 
 
+def predict(question: str, caption: str = "") -> list[list[int]]:
+    """[container width, height, height for fingers] of a question."""
+    found = []
+    for width in WIDTHS:
+        words = _text(question, width - 26, LINE, 0) + _text(
+            caption, width - 26, LINE, 10
+        )
+        found.append(
+            [width, round(169 + words), round(191 + words + 50 * (width < 300))]
+        )
+    return found
+
+
 def _board(
     source: Sequence[str],
     target: Sequence[str],

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from attnkit.attend import attend, dot, hard, softmax
+from attnkit.live import rooms
 from attnkit.live.checks import as_matrix, as_number, as_whole, check_names
 from attnkit.live.widget import LiveWidget
 
@@ -181,10 +182,6 @@ class Predict(LiveWidget):
             are more than 20 digits.
     """
 
-    heights: ClassVar = [
-        (288, 263, 335), (312, 257, 279), (360, 235, 257), (888, 213, 235),
-    ]  # fmt: skip
-
     def __init__(
         self,
         question: str,
@@ -207,7 +204,8 @@ class Predict(LiveWidget):
         digits = as_whole("digits", digits, 0, 20)
         data = {"question": question, "answer": number, "tolerance": near}
         data |= {"unit": unit, "explain": explain, "digits": digits}
-        traits.setdefault("kind", "gate")
+        room = rooms.predict(question, caption)
+        traits = {"kind": "gate", "reserve": room, **traits}
         state = {"guess": "", "revealed": False}
         super().__init__(data, state, caption=caption, **traits)
         self.alt = alt or f"A question to answer before reading on: {question}"

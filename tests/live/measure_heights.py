@@ -7,7 +7,7 @@ The widgets are those of the chapters as they were run last. The first form prin
 (container width, height, height for fingers) at as few widths as give the heights by
 straight lines, for each kind of widget the median of its instances. The second lists
 the widgets whose room is more than 24 px too high (+) or too low (−). Boards of weights
-reckon their room themselves (`attnkit/live/rooms.py`).
+and questions reckon their room themselves (`attnkit/live/rooms.py`).
 """
 
 from __future__ import annotations
@@ -77,8 +77,9 @@ def reserve(state: dict[str, Any]) -> Any:
 
     if state["kind"] == "alignment":
         return live.Alignment.room(state["data"], state["caption"])
-    named = {"gate": "Predict"}.get(state["kind"])
-    name = named or "".join(map(str.capitalize, state["kind"].split("_")))
+    if state["kind"] == "gate":
+        return live.rooms.predict(state["data"]["question"], state["caption"])
+    name = "".join(map(str.capitalize, state["kind"].split("_")))
     return getattr(live, name).heights
 
 
