@@ -111,7 +111,8 @@ def next_memory(old: Tensor, new: Tensor, length: int) -> Tensor:
         length: most states that are kept, 0 or more.
 
     Returns:
-        The last states of both, at most `length`, oldest first.
+        The last states of both, at most `length`, oldest first; no gradient goes
+        back through them.
     """
     both = torch.cat([old, new])
     return both[max(0, len(both) - length) :].detach()
@@ -119,18 +120,24 @@ def next_memory(old: Tensor, new: Tensor, length: int) -> Tensor:
 
 def _memory_inputs(generator: Generator) -> Iterator[tuple[Tensor, Tensor, int]]:
     for m, n, length in ((4, 2, 4), (0, 3, 5), (2, 4, 3), (3, 2, 0), (1, 2, 9)):
-        yield *draw(generator, (m, 3), (n, 3)), length
+        old, new = draw(generator, (m, 3), (n, 3))
+        yield old.requires_grad_(), new.requires_grad_(), length
+
+
+def _states_and_gradient(answer, old, new, length):
+    return answer, bool(getattr(answer, "requires_grad", False))
 
 
 def _memory_by_loop(old, new, length):
-    rows = [*old, *new]
+    rows = [*old.detach(), *new.detach()]
     while len(rows) > length:
         rows.pop(0)
     return torch.stack(rows) if rows else old.new_zeros(0, old.shape[1])
 
 
 def _memory_by_flip(old, new, length):
-    return torch.cat([old, new]).flip(0)[:length].flip(0)
+    with torch.no_grad():
+        return torch.cat([old, new]).flip(0)[:length].flip(0)
 
 
 MEMORY = Exercise(
@@ -142,28 +149,34 @@ MEMORY = Exercise(
     reference=next_memory,
     inputs=_memory_inputs,
     alternatives=[_memory_by_loop, _memory_by_flip],
+    probe=_states_and_gradient,
     mistakes=[
         (
-            lambda old, new, length: torch.cat([old, new])[-length:],
+            lambda old, new, length: torch.cat([old, new])[
+                max(0, len(old) + len(new) - length) :
+            ],
+            "The right states, and a gradient still goes back through them: into the "
+            "segment before, and the one before that.",
+        ),
+        (
+            lambda old, new, length: torch.cat([old, new]).detach()[-length:],
             "Right, except for a length of 0: a slice from -0 keeps everything.",
         ),
         (
-            lambda old, new, length: torch.cat([old, new])[:length],
+            lambda old, new, length: torch.cat([old, new])[:length].detach(),
             "You keep the *oldest* states. The last ones are wanted.",
         ),
         (
-            lambda old, new, length: new[max(0, len(new) - length) :],
+            lambda old, new, length: new[max(0, len(new) - length) :].detach(),
             "You forget the old memory at each segment. What fits beside the new "
             "states stays.",
         ),
         (
-            lambda old, new, length: torch.cat([new, old])[
-                max(0, len(old) + len(new) - length) :
-            ],
+            lambda old, new, length: next_memory(new, old, length),
             "Old and new have changed places: the oldest states come first.",
         ),
         (
-            lambda old, new, length: torch.cat([old, new]),
+            lambda old, new, length: torch.cat([old, new]).detach(),
             "It grows without end. Keep at most `length` states.",
         ),
     ],

@@ -29,12 +29,14 @@ def layer_norm(x: Tensor, gain: Tensor, shift: Tensor, eps: float = 1e-5) -> Ten
     return gain * (x - mean) / torch.sqrt(variance + eps) + shift
 
 
-def _norm_inputs(generator: Generator) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
+def _norm_inputs(generator: Generator) -> Iterator[tuple]:
     for shape in ((3, 4), (2, 5, 6), (1, 2), (4, 3, 16)):
         x = 0.5 + 2 * torch.randn(shape, generator=generator)
         parts = (torch.randn(shape[-1], generator=generator) for _ in range(2))
         yield (x, *parts)
-    yield 0.01 * torch.randn(3, 8, generator=generator), torch.ones(8), torch.zeros(8)
+    small = 0.01 * torch.randn(3, 8, generator=generator)
+    yield small, torch.ones(8), torch.zeros(8)
+    yield 100 * small, torch.ones(8), torch.zeros(8), 0.5
 
 
 def _norm_by_library(x, gain, shift, eps=1e-5):
@@ -103,6 +105,19 @@ NORM = Exercise(
             "The gain is missing.",
         ),
         (
+            lambda x, g, s, e=1e-5: _norm_by_library(x, g, s),
+            "eps is 1e-5 whatever was asked for. Use the argument.",
+        ),
+        (
+            lambda x, g, s, e=1e-5: (
+                g
+                * (x - x.mean(-1, keepdim=True))
+                / (x.std(-1, keepdim=True, unbiased=False) + e)
+                + s
+            ),
+            "eps is added to the root. It belongs inside, to the variance.",
+        ),
+        (
             lambda x, g, s, e=1e-5: _norm_by_library(x, g, s, 0.0),
             "eps is missing: a token of equal numbers would be divided by zero.",
         ),
@@ -139,6 +154,8 @@ def _loss_inputs(generator: Generator) -> Iterator[tuple[Tensor, Tensor, float]]
     for n, v, eps in ((3, 4, 0.1), (6, 9, 0.3), (1, 2, 0.5), (20, 30, 0.1)):
         logits = 2 * torch.randn(n, v, generator=generator)
         yield logits, torch.randint(v, (n,), generator=generator), eps
+    far = 300 * torch.randn(4, 6, generator=generator)  # exponentials underflow
+    yield far, torch.randint(6, (4,), generator=generator), 0.1
 
 
 def _loss_by_library(logits, target, eps):
@@ -171,6 +188,14 @@ LOSS = Exercise(
         (
             lambda logits, target, eps: F.cross_entropy(logits, target),
             "There is no doubt in it: eps is not used.",
+        ),
+        (
+            lambda x, t, eps: (
+                -(1 - eps) * x.softmax(-1).log().gather(-1, t[:, None]).mean()
+                - eps * x.softmax(-1).log().mean()
+            ),
+            "Right for small logits. For large ones a probability becomes 0, and its "
+            "log minus infinity: take the log and the softmax in one step.",
         ),
         (
             _loss_to_others,
