@@ -79,6 +79,8 @@ def reserve(state: dict[str, Any]) -> Any:
         return live.Alignment.room(state["data"], state["caption"])
     if state["kind"] == "gate":
         return live.rooms.predict(state["data"]["question"], state["caption"])
+    if state["kind"] == "order_guess":
+        return live.guesses.HEIGHTS
     name = "".join(map(str.capitalize, state["kind"].split("_")))
     return getattr(live, name).heights
 

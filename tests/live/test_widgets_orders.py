@@ -25,7 +25,7 @@ def same_as_python(bench: Bench, made: OrderMask) -> dict:
 
 def test_masks_of_all_orders_are_those_of_the_package() -> None:
     made = OrderMask()
-    found = in_node("widgets/order_mask.js", "masks", [[order] for order in FOUR])
+    found = in_node("core/orders.js", "masks", [[order] for order in FOUR])
     for order, page in zip(FOUR, found, strict=True):
         made.state = {"order": order}
         mine, package = made.forward(), permutation_masks(torch.tensor(order))

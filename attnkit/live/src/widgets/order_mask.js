@@ -3,6 +3,7 @@
 
 import { h, text } from "../core/dom.js";
 import { step } from "../core/controls.js";
+import { list, masks, ranks } from "../core/orders.js";
 import { createSelection } from "../core/selection.js";
 import { heatMatrix } from "../views/heat_matrix.js";
 import { tokenStrip } from "../views/token_strip.js";
@@ -14,16 +15,6 @@ export const keys = [
   ["n", "the next order"],
   ["Space", "in your own mask: allow, forbid"],
 ];
-
-/** When each place comes: rank[order[t]] = t. */
-export const ranks = (order) => order.reduce((rank, place, t) => { rank[place] = t; return rank; }, []);
-
-/** Masks of the two streams as rows of 0 and 1. */
-export function masks(order) {
-  const rank = ranks(order);
-  const table = (may) => rank.map((mine) => rank.map((other) => Number(may(other, mine))));
-  return { content: table((a, b) => a <= b), query: table((a, b) => a < b) };
-}
 
 /** The order that follows in the list of all orders; the first after the last. */
 export function following(order) {
@@ -38,7 +29,6 @@ export function following(order) {
 }
 
 const factorial = (n) => (n < 2 ? 1 : n * factorial(n - 1));
-const list = (names) => (names.length > 1 ? `${names.slice(0, -1).join(", ")} and ${names.at(-1)}` : names[0] ?? "nothing");
 
 export function mount({ root, data, state, update, report }) {
   const { tokens, drill } = data;

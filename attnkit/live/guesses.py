@@ -1,0 +1,204 @@
+"""What a model of all orders knows in each of them: the part of `OrderMask` with one.
+
+The widget knows no family by name. It finds what the page can run in the module
+`orders_page` beside the model's own (`page_entries`).
+"""
+
+from __future__ import annotations
+
+import importlib
+import string
+import unicodedata
+import warnings
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from attnkit.live.checks import as_whole, check_has, check_names
+from attnkit.live.pack import kept, pack
+
+TEXT = "LAKELAKELAKE"
+EXAMPLES = ("HIDEHIDEHIDE", "LAKELIKELAKE", "ABCDEFGHIJKL")
+ORDER = (8, 3, 10, 4, 7, 6, 5, 9, 1, 2, 11, 0)
+"""The first order of twelve places: the sixth just before one of its copies."""
+DRAWN = 200
+
+HEIGHTS = [
+    (288, 1885, 2127), (298, 1885, 2127), (300, 1845, 2037), (325, 1832, 2036),
+    (326, 1770, 1962), (386, 1730, 1922), (387, 1663, 1847), (396, 1623, 1795),
+    (480, 1579, 1751), (492, 1535, 1751), (501, 1535, 1701), (502, 1495, 1643),
+    (600, 1414, 1562), (665, 1414, 1562), (666, 1162, 1191), (888, 1118, 1142),
+]  # fmt: skip
+"""The room of the widget with a model, as `LiveWidget.heights`."""
+
+
+class Guesser:
+    """A trained model, its symbols, and texts of its kind.
+
+    Args:
+        model: a `PermutationLanguageModel`, or any module with `embedding`.
+        size: N, places of a text.
+        symbols: the model's symbols, different capital letters; the first of the
+            alphabet if None.
+        period: so far apart stand the copies of a symbol.
+        precision: of the weights in the page, "float32" or "float16".
+
+    Raises:
+        ValueError: symbols that do not fit the model, or no graph for it.
+    """
+
+    def __init__(
+        self,
+        model: nn.Module,
+        size: int,
+        symbols: Sequence[str] | None,
+        period: int,
+        precision: str,
+    ) -> None:
+        check_has("model", model, "forward", "parameters", "embedding")
+        self.model, self.size = kept(model, precision), size
+        self.period = as_whole("period", period, 1, size)
+        entries = _entries(self.model, size)
+        self.reader, inputs = entries["run"]
+        with torch.no_grad():
+            count = self.reader(**inputs).shape[-1]
+        given = string.ascii_uppercase[:count] if symbols is None else symbols
+        self.symbols = check_names("symbols", list(given), count)
+        odd = [c for c in self.symbols if len(c) > 1 or _plain(c) != c]
+        odd += [c for c in set(self.symbols) if self.symbols.count(c) > 1]
+        if odd:
+            raise ValueError(
+                f"symbols: expected different capital letters, got {sorted(odd)}"
+            )
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            self.packed = pack(entries, precision)
+
+    def begin(
+        self, text: str, examples: Sequence[str]
+    ) -> tuple[dict[str, Any], dict[str, Any]]:
+        """Data and first state of the widget."""
+        listed = check_names("examples", [text, *examples])
+        for example in listed:
+            self.letters(example)
+        data = {"model": self.packed, "symbols": self.symbols, "period": self.period}
+        data |= {"size": self.size, "examples": listed[:12]}
+        order, token = (ORDER, 6) if self.size == len(ORDER) else (range(self.size), 0)
+        state = {"order": [*order], "token": order[token], "stream": "query"}
+        return data, state | {"text": text}
+
+    def letters(self, text: Any) -> list[str]:
+        """The symbols of a text, written again until all places are full.
+
+        Raises:
+            ValueError: no symbol in the text.
+        """
+        plain = _plain(text) if isinstance(text, str) else ""
+        found = [c for c in plain if c in self.symbols]
+        if not found:
+            some = "".join(self.symbols[:3])
+            raise ValueError(f"text: expected a symbol as {some}…, got {text!r}")
+        return (found * self.size)[: self.size]
+
+    @torch.no_grad()
+    def forward(self, text: str, masks: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """odds (N, V) of every symbol at every place, sure (N,) of the true one."""
+        ids = torch.tensor([[self.symbols.index(c) for c in self.letters(text)]])
+        both = {name: mask.bool() for name, mask in masks.items()}
+        odds = self.reader(ids, **both).softmax(-1)  # (N, V)
+        return {"odds": odds, "sure": odds.gather(1, ids.T)[:, 0]}
+
+    def copies(self, text: str) -> Tensor:
+        """Which other places hold a copy: the same symbol, periods away, (N, N)."""
+        letters, place = self.letters(text), torch.arange(self.size)
+        away = place[:, None] - place
+        same = torch.tensor([[a == b for b in letters] for a in letters])
+        return same & (away % self.period == 0) & (away != 0)
+
+    @torch.no_grad()
+    def means(self, text: str) -> tuple[float, float]:
+        """Mean probability of the true symbol over random orders: where a copy comes
+        earlier in the order, and where none does."""
+        draw = torch.Generator().manual_seed(0)
+        copies, told, new = self.copies(text), [], []
+        for _ in range(DRAWN):
+            rank = torch.randperm(self.size, generator=draw).argsort()
+            masks = masks_of(rank)
+            known = (masks["query"].bool() & copies).any(-1)
+            sure = self.forward(text, masks)["sure"]
+            told.append(sure[known])
+            new.append(sure[~known])
+        return torch.cat(told).mean().item(), torch.cat(new).mean().item()
+
+    def caption(self, text: str) -> str:
+        """The finding, in numbers of this model on this text."""
+        told, new = self.means(text)
+        return (
+            "A letter is told by a copy that comes earlier in the order. Over "
+            f"{DRAWN} random orders of {text} the mean probability of the true letter "
+            f"is {told:.2f} where a copy comes earlier, {new:.2f} where none does."
+        )
+
+    def say(self, state: Mapping[str, Any], out: Mapping[str, Tensor]) -> str:
+        """What the picture shows."""
+        place = state["token"]
+        letters = self.letters(state["text"])
+        seen = out["query"][place].bool()
+        earlier = (seen & self.copies(state["text"])[place]).nonzero().flatten()
+        named = " and ".join(str(int(i) + 1) for i in earlier)
+        told = f"a copy stands at {named}" if named else "no copy is among them"
+        mine = f"Place {place + 1}, {letters[place]},"
+        order = " – ".join(str(i + 1) for i in state["order"])
+        return (
+            f"Probability of the true letter at each place of {''.join(letters)}, "
+            f"predicted in the order {order}. {mine} sees "
+            f"{int(seen.sum())} letters; {told}: {out['sure'][place]:.2f}."
+        )
+
+    def draw(self, state: Mapping[str, Any], out: Mapping[str, Tensor]) -> Any:
+        """The probabilities at all places, and who sees whom."""
+        from attnkit import plot
+
+        plot.use_style()
+        figure, axes = plot.panels(1, 2, height=3.2)
+        letters = self.letters(state["text"])
+        names = [f"{i + 1}\n{c}" for i, c in enumerate(letters)]
+        title = "probability of the true letter"
+        plot.bars(out["sure"].numpy(), names, ax=axes[0], title=title, numbers=False)
+        axes[0].set_ylim(0, 1)
+        rows = [name.replace("\n", " ") for name in names]
+        mask = out["query"].numpy()
+        plot.heatmap(mask, rows, letters, ax=axes[1], title="sees")
+        return figure
+
+
+def masks_of(rank: Tensor) -> dict[str, Tensor]:
+    """Masks (N, N) of 0 and 1 of the two streams, from when each place comes."""
+    return {
+        "content": (rank <= rank[:, None]).long(),
+        "query": (rank < rank[:, None]).long(),
+    }
+
+
+def _plain(text: str) -> str:
+    """Capitals without accents."""
+    plain = unicodedata.normalize("NFKD", text).upper()
+    return "".join(c for c in plain if not unicodedata.category(c).startswith("M"))
+
+
+def _entries(model: nn.Module, size: int) -> Mapping[str, Any]:
+    """What the family of the model can run in the page."""
+    package = type(model).__module__.rpartition(".")[0]
+    name = f"{package}.orders_page"
+    try:
+        page = importlib.import_module(name) if package else None
+    except ModuleNotFoundError as error:
+        if error.name not in (name, package):
+            raise
+        page = None
+    if page is None:
+        got = type(model).__name__
+        raise ValueError(f"model: expected a model of all orders, got a {got}")
+    return page.page_entries(model, size)
