@@ -38,12 +38,12 @@ def cache_bytes(
 
 def _cache_inputs(generator: Generator) -> Iterator[tuple[int, ...]]:
     yield from ((2, 4, 16, 10, 32), (1, 1, 8, 3, 16), (32, 8, 128, 4096, 16))
-    yield (3, 2, 5, 7, 8)
+    yield from ((3, 2, 5, 7, 8), (2, 3, 8, 5, 4))
 
 
 def _cache_by_layers(layers, kv_heads, head_dim, places, bits):
     one = torch.zeros(kv_heads, places, head_dim).numel()
-    return sum(2 * one for _ in range(layers)) * (bits // 8)
+    return sum(2 * one for _ in range(layers)) * bits // 8
 
 
 CACHE = Exercise(
@@ -79,6 +79,14 @@ CACHE = Exercise(
         (
             lambda layers, g, d, n, bits: 2 * layers * g * d * n,
             "These are numbers. How many bytes has one?",
+        ),
+        (
+            lambda layers, g, d, n, bits: 2 * layers * g * d * n * (bits // 8),
+            "A number of 4 bits is not nothing: do not round the bytes of *one*.",
+        ),
+        (
+            lambda layers, g, d, n, bits: 2 * layers * g * d * n * -(-bits // 8),
+            "Two numbers of 4 bits share a byte. You give each a byte of its own.",
         ),
     ],
     hints=[
@@ -184,6 +192,9 @@ def shared(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
 def _shared_inputs(generator: Generator) -> Iterator[tuple[Tensor, ...]]:
     for h, g, n, m, d in ((4, 2, 3, 5, 2), (6, 3, 2, 4, 3), (4, 1, 3, 3, 2)):
         yield tuple(draw(generator, (h, n, d), (g, m, d), (g, m, d)))
+    for h, n in ((6, 1), (2, 3)):
+        query, key, value = draw(generator, (h, n, 2), (2, 4, 2), (2, 4, 2))
+        yield 200 * query, key, value  # exponentials overflow
 
 
 def _shared_by_loop(query, key, value):
@@ -206,6 +217,13 @@ def _shared_with(query, key, value, spread, scale=True):
     keys, values = spread(key, share), spread(value, share)
     scores = query @ keys.mT / (query.shape[-1] ** 0.5 if scale else 1)
     return scores.softmax(-1) @ values
+
+
+def _shared_by_powers(query, key, value):
+    share = query.shape[0] // key.shape[0]
+    keys, values = (x.repeat_interleave(share, 0) for x in (key, value))
+    powers = (query @ keys.mT / query.shape[-1] ** 0.5).exp()
+    return powers / powers.sum(-1, keepdim=True) @ values
 
 
 SHARED = Exercise(
@@ -248,6 +266,15 @@ SHARED = Exercise(
             ),
             "Your weights sum to 1 over the heads. They belong to the keys: the last "
             "axis.",
+        ),
+        (
+            _shared_by_powers,
+            "Right for small scores. Large ones overflow in exp and give nan: "
+            "shift them first, or use a softmax that does.",
+        ),
+        (
+            lambda q, k, v: _shared_by_loop(q, k, v).squeeze(),
+            "The axis of the queries is gone where there is only one of them.",
         ),
     ],
     hints=[

@@ -141,6 +141,7 @@ def pattern(places: int, window: int, dilation: int, everyone: int) -> Tensor:
 
 def _pattern_inputs(generator: Generator) -> Iterator[tuple[int, ...]]:
     yield from ((7, 1, 1, 0), (9, 2, 2, 1), (12, 1, 3, 2), (5, 9, 1, 0), (1, 1, 1, 1))
+    yield (4, 0, 2, 1)
 
 
 def _pattern_by_loop(places, window, dilation, everyone):
@@ -202,6 +203,11 @@ PATTERN = Exercise(
         (
             lambda n, w, r, g: pattern(n, w, r, g).tril(),
             "You let nobody look ahead. Here a window has two sides.",
+        ),
+        (
+            lambda n, w, r, g: pattern(n, max(1, w), r, g),
+            "With a window of 0 there are no steps: each sees itself, and the global "
+            "places.",
         ),
     ],
     hints=[

@@ -206,6 +206,8 @@ def _stream_inputs(generator: Generator) -> Iterator[tuple[Tensor, ...]]:
         if n > 1 and torch.equal(order, order.sort()[0]):
             order = order.flip(0)
         yield *draw(generator, (n, d), (n, d)), order
+    place, content = draw(generator, (3, 2), (3, 2))
+    yield 200 * place, 15 * content, torch.tensor([2, 0, 1])  # exponentials overflow
 
 
 def _streams_by_loop(place, content, order):
@@ -235,6 +237,14 @@ def _streams_own(place, content, order, *, asks=None, reads=None, itself=False):
     scores = (asks @ reads.mT / reads.shape[1] ** 0.5).masked_fill(~seen, -torch.inf)
     g = scores.softmax(-1).nan_to_num() @ reads
     return g, two_streams(place, content, order)[1]
+
+
+def _streams_by_powers(place, content, order):
+    rank, found = order.argsort(), []
+    for asking, last in ((place, rank[:, None] - 1), (content, rank[:, None])):
+        powers = (asking @ content.mT / content.shape[1] ** 0.5).exp() * (rank <= last)
+        found.append(powers / powers.sum(-1, keepdim=True).clamp_min(1e-9) @ content)
+    return tuple(found)
 
 
 STREAMS = Exercise(
@@ -267,6 +277,11 @@ STREAMS = Exercise(
         (
             lambda g, h, o: two_streams(g, h, torch.arange(len(o))),
             "You read from left to right, whatever the order.",
+        ),
+        (
+            _streams_by_powers,
+            "Right for small scores. Large ones overflow in exp and give nan: "
+            "shift them first, or use a softmax that does.",
         ),
     ],
     hints=[

@@ -7,7 +7,8 @@ from torch import Generator, Tensor
 
 from attnkit.exercises.engine import Exercise
 from attnkit.exercises.idea_soft_addressing_steps import draw
-from attnkit.exercises.transformer_self_attention_heads import HEADS, SELF, TURN
+from attnkit.exercises.transformer_self_attention_heads import HEADS, SELF
+from attnkit.exercises.transformer_self_attention_turns import TURN
 
 # ------------------------------------------------------------- 4 · a price for distance
 
@@ -29,7 +30,7 @@ def alibi(n: int, heads: int) -> Tensor:
 
 
 def _alibi_inputs(generator: Generator) -> Iterator[tuple[int, int]]:
-    yield from ((3, 2), (1, 1), (5, 8), (4, 4), (20, 2))
+    yield from ((3, 2), (1, 1), (5, 8), (4, 4), (20, 2), (3, 16))
 
 
 def _alibi_by_loop(n, heads):
@@ -52,6 +53,12 @@ def _alibi_signed(n, heads):
     slopes = 2.0 ** (-8 * torch.arange(1, heads + 1) / heads)
     place = torch.arange(n)
     return slopes[:, None, None] * (place - place[:, None])
+
+
+def _alibi_whole(n, heads):
+    slopes = 2.0 ** (-8 * torch.arange(1, heads + 1) // heads)
+    place = torch.arange(n)
+    return -slopes[:, None, None] * (place - place[:, None]).abs()
 
 
 ALIBI = Exercise(
@@ -84,6 +91,11 @@ ALIBI = Exercise(
         (
             lambda n, heads: alibi(n, heads).flip(0),
             "The slopes run the wrong way: the first head has the steepest.",
+        ),
+        (
+            _alibi_whole,
+            "Right up to 8 heads. Beyond, the exponents are fractions: do not round "
+            "them.",
         ),
     ],
     hints=[
@@ -191,7 +203,7 @@ def copy_score(weights: Tensor, period: int) -> Tensor:
 
 
 def _copy_inputs(generator: Generator) -> Iterator[tuple[Tensor, int]]:
-    for n, period in ((5, 2), (4, 3), (9, 4), (3, 2), (20, 7)):
+    for n, period in ((5, 2), (4, 3), (9, 4), (3, 2), (20, 7), (4, 1)):
         yield draw(generator, (n, n))[0].mul(2).softmax(-1), period
 
 
@@ -239,6 +251,10 @@ COPY = Exercise(
                 weights.diagonal(1 - period)[1:].sum() / len(weights)
             ),
             "You divide by all N queries; only N - period of them can copy.",
+        ),
+        (
+            lambda weights, period: weights[period:, 1 : 1 - period].diagonal().mean(),
+            "Right, except for a period of 1: a slice that ends at 0 is empty.",
         ),
     ],
     hints=[

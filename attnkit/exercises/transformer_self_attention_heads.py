@@ -1,4 +1,4 @@
-"""Exercises 1 to 3 of the chapter `transformer/self_attention`: heads and turns."""
+"""Exercises 1 and 2 of the chapter `transformer/self_attention`: heads."""
 
 import math
 from collections.abc import Iterator
@@ -34,14 +34,15 @@ def self_attention(
 def _self_inputs(generator: Generator) -> Iterator[tuple[Tensor, ...]]:
     for n, width, d, u in ((3, 2, 2, 1), (5, 4, 3, 2), (1, 3, 2, 3), (12, 6, 8, 5)):
         yield tuple(draw(generator, (n, width), (d, width), (d, width), (u, width)))
+    x, *weights = draw(generator, (4, 3), (2, 3), (2, 3), (3, 3))
+    yield 15 * x, *weights  # exponentials overflow
 
 
 def _self_by_loop(x, w_query, w_key, w_value):
     rows = []
     for token in x:
         scores = [(w_query @ token) @ (w_key @ other) for other in x]
-        powers = (torch.stack(scores) / math.sqrt(len(w_key))).exp()
-        rows.append(powers / powers.sum())
+        rows.append((torch.stack(scores) / math.sqrt(len(w_key))).softmax(0))
     weights = torch.stack(rows)
     return weights @ (x @ w_value.mT), weights
 
@@ -58,6 +59,10 @@ def _mixed(weights, x, w_value):
 
 def _scores(x, w_query, w_key):
     return (x @ w_query.mT) @ (x @ w_key.mT).mT
+
+
+def _by_powers(scores):
+    return scores.exp() / scores.exp().sum(-1, keepdim=True)
 
 
 SELF = Exercise(
@@ -101,6 +106,13 @@ SELF = Exercise(
             "The keys are made with the queries' matrix; then *a* scores *b* as *b* "
             "scores *a*.",
         ),
+        (
+            lambda x, q, k, v: _mixed(
+                _by_powers(_scores(x, q, k) / len(k) ** 0.5), x, v
+            ),
+            "Right for small scores. Large ones overflow in exp and give nan: "
+            "shift them first, or use a softmax that does.",
+        ),
     ],
     hints=[
         "`x @ w_query.mT` has the queries of all tokens as rows.",
@@ -132,6 +144,9 @@ def many_heads(query: Tensor, key: Tensor, value: Tensor, heads: int) -> Tensor:
 def _heads_inputs(generator: Generator) -> Iterator[tuple]:
     for n, width, heads in ((3, 4, 2), (4, 6, 3), (5, 4, 1), (7, 16, 4)):
         yield (*draw(generator, (n, width), (n, width), (n, width)), heads)
+    for n in (1, 3):
+        query, key, value = draw(generator, (n, 4), (n, 4), (n, 4))
+        yield 150 * query, key, value, 2  # exponentials overflow
 
 
 def _heads_by_loop(query, key, value, heads):
@@ -161,6 +176,12 @@ def _heads_cut(query, key, value, heads):
 
 def _heads_split(x, heads):
     return x.unflatten(1, (heads, -1)).transpose(0, 1)
+
+
+def _heads_by_powers(query, key, value, heads):
+    q, k, v = (_heads_split(x, heads) for x in (query, key, value))
+    weights = _by_powers(q @ k.mT / q.shape[-1] ** 0.5)
+    return (weights @ v).transpose(0, 1).flatten(1)
 
 
 HEADS = Exercise(
@@ -218,116 +239,20 @@ HEADS = Exercise(
             ),
             "You average the heads. Each keeps its own columns.",
         ),
+        (
+            _heads_by_powers,
+            "Right for small scores. Large ones overflow in exp and give nan: "
+            "shift them first, or use a softmax that does.",
+        ),
+        (
+            lambda q, k, v, h: _heads_by_loop(q, k, v, h).squeeze(0),
+            "The axis of the tokens is gone where there is only one of them.",
+        ),
     ],
     hints=[
         "`x.unflatten(1, (heads, -1))` is (N, H, d); `transpose(0, 1)` makes it "
         "(H, N, d).",
         "With the heads in front, the three steps are those of one head.",
         "The way back: transpose, then `flatten(1)`.",
-    ],
-)
-
-# --------------------------------------------------------------------- 3 · turn it
-
-
-def turn(x: Tensor, start: int) -> Tensor:
-    """Rotary positions: turn pairs of entries by an angle that grows with place.
-
-    Args:
-        x: (N, d), d even, queries or keys; the first stands at place `start`.
-        start: a whole number.
-
-    Returns:
-        (N, d). Entry i and entry i + d/2 are a pair; at place t it is turned by the
-        angle t · 10000^(-2i/d), from the first entry towards the second.
-    """
-    n, d = x.shape
-    rates = 10000 ** (-torch.arange(0, d, 2) / d)  # (d/2,)
-    angles = torch.arange(start, start + n)[:, None] * rates  # (N, d/2)
-    a, b = x.chunk(2, -1)
-    cos, sin = angles.cos(), angles.sin()
-    return torch.cat([a * cos - b * sin, b * cos + a * sin], -1)
-
-
-def _turn_inputs(generator: Generator) -> Iterator[tuple[Tensor, int]]:
-    for n, d, start in ((3, 4, 0), (2, 2, 5), (4, 8, 3), (1, 6, 40), (10, 16, 1)):
-        yield draw(generator, (n, d))[0], start
-
-
-def _turn_by_complex(x, start):
-    n, d = x.shape
-    z = torch.complex(x[:, : d // 2], x[:, d // 2 :])
-    angles = torch.outer(
-        torch.arange(start, start + n).float(),
-        10000.0 ** (-2 * torch.arange(d // 2) / d),
-    )
-    z = z * torch.polar(torch.ones_like(angles), angles)
-    return torch.cat([z.real, z.imag], 1)
-
-
-def _turn_by_loop(x, start):
-    n, d = x.shape
-    out = torch.zeros_like(x)
-    for t in range(n):
-        for i in range(d // 2):
-            angle = (start + t) * 10000 ** (-2 * i / d)
-            a, b = x[t, i], x[t, i + d // 2]
-            out[t, i] = a * math.cos(angle) - b * math.sin(angle)
-            out[t, i + d // 2] = a * math.sin(angle) + b * math.cos(angle)
-    return out
-
-
-def _turned(x, start, step=2, sign=1.0):
-    n, d = x.shape
-    rates = 10000.0 ** (-step * torch.arange(d // 2) / d)
-    angles = sign * torch.arange(start, start + n)[:, None] * rates
-    a, b = x.chunk(2, -1)
-    return torch.cat(
-        [a * angles.cos() - b * angles.sin(), b * angles.cos() + a * angles.sin()], -1
-    )
-
-
-def _turn_neighbours(x, start):
-    order = torch.cat([torch.arange(0, x.shape[1], 2), torch.arange(1, x.shape[1], 2)])
-    return _turned(x[:, order], start)[:, order.argsort()]
-
-
-TURN = Exercise(
-    key="transformer.self_attention.3",
-    title="Turn it",
-    minutes=12,
-    dots=3,
-    learn="two turns differ by the difference of their places, and nothing else",
-    reference=turn,
-    inputs=_turn_inputs,
-    alternatives=[_turn_by_complex, _turn_by_loop],
-    mistakes=[
-        (
-            lambda x, start: _turned(x, 0),
-            "You count from 0. The first row stands at place `start`.",
-        ),
-        (
-            lambda x, start: _turned(x, start + 1),
-            "You are one place too far: the first row stands at `start` itself.",
-        ),
-        (
-            lambda x, start: _turned(x, start, sign=-1.0),
-            "You turn the other way. The new first entry is a cos − b sin.",
-        ),
-        (
-            _turn_neighbours,
-            "You pair neighbours, entry 2i with 2i + 1. That is a rotary turn too, but "
-            "here entry i goes with i + d/2.",
-        ),
-        (
-            lambda x, start: _turned(x, start, step=1),
-            "Your waves slow down too little: the exponent is −2i/d, with i from 0 to "
-            "d/2 − 1.",
-        ),
-    ],
-    hints=[
-        "`x.chunk(2, -1)` gives the first and the second entries of all pairs.",
-        "Angles: places as a column times rates as a row, (N, d/2).",
-        "Turning (a, b) by an angle gives (a cos − b sin, a sin + b cos).",
     ],
 )

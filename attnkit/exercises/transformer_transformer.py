@@ -8,7 +8,8 @@ import torch.nn.functional as F
 from torch import Generator, Tensor
 
 from attnkit.exercises.engine import Exercise
-from attnkit.exercises.transformer_transformer_parts import CACHE, LOSS, NORM
+from attnkit.exercises.transformer_transformer_cache import CACHE
+from attnkit.exercises.transformer_transformer_parts import LOSS, NORM
 
 # ------------------------------------------------------- 1 · who may see whom
 
@@ -128,6 +129,9 @@ def _ff_inputs(generator: Generator) -> Iterator[tuple[Tensor, ...]]:
         d = shape[-1]
         sizes = (shape, (hidden, d), (hidden,), (d, hidden), (d,))
         yield tuple(torch.randn(size, generator=generator) for size in sizes)
+    sizes = ((3,), (4, 3), (4,), (3, 4), (3,))  # one token, large numbers
+    x, *weights = (torch.randn(size, generator=generator) for size in sizes)
+    yield 20 * x, *weights
 
 
 def _ff_by_library(x, W1, b1, W2, b2):
@@ -173,6 +177,17 @@ FEED = Exercise(
         (
             lambda x, W1, b1, W2, b2: torch.relu(x @ W1.T) @ W2.T + b1 @ W2.T + b2,
             "b1 comes after the cut. It belongs inside max(0, ·).",
+        ),
+        (
+            lambda x, W1, b1, W2, b2: F.linear(F.linear(x, W1, b1).clamp(0, 6), W2, b2),
+            "Large hidden numbers are cut as well. max(0, ·) has no upper end.",
+        ),
+        (
+            lambda x, W1, b1, W2, b2: (
+                (W2 @ torch.relu(W1 @ x.mT + b1[:, None]) + b2[:, None]).mT
+            ),
+            "Right for a table of tokens. x may have any axes before D, or none: one "
+            "token.",
         ),
     ],
     hints=[
