@@ -26,10 +26,11 @@ ORDER = (8, 3, 10, 4, 7, 6, 5, 9, 1, 2, 11, 0)
 DRAWN = 200
 
 HEIGHTS = [
-    (288, 1885, 2127), (298, 1885, 2127), (300, 1845, 2037), (325, 1832, 2036),
-    (326, 1770, 1962), (386, 1730, 1922), (387, 1663, 1847), (396, 1623, 1795),
-    (480, 1579, 1751), (492, 1535, 1751), (501, 1535, 1701), (502, 1495, 1643),
-    (600, 1414, 1562), (665, 1414, 1562), (666, 1162, 1191), (888, 1118, 1142),
+    (288, 2173, 2415), (298, 2154, 2396), (300, 2114, 2306), (325, 2082, 2286),
+    (326, 2020, 2212), (386, 1980, 2172), (387, 1891, 2075), (408, 1811, 1983),
+    (480, 1767, 1939), (492, 1723, 1939), (501, 1723, 1889), (502, 1683, 1831),
+    (528, 1683, 1831), (576, 1586, 1734), (665, 1564, 1712), (666, 1312, 1341),
+    (888, 1269, 1292),
 ]  # fmt: skip
 """The room of the widget with a model, as `LiveWidget.heights`."""
 
@@ -102,13 +103,22 @@ class Guesser:
             raise ValueError(f"text: expected a symbol as {some}…, got {text!r}")
         return (found * self.size)[: self.size]
 
-    @torch.no_grad()
     def forward(self, text: str, masks: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """odds (N, V) of every symbol at every place, sure (N,) of the true one."""
+        """odds (N, V) of every symbol at every place, sure (N,) of the true one,
+        reading (N,) the same from left to right, total (2,): their logarithms summed.
+        """
+        odds, sure = self.ask(text, masks)
+        _, reading = self.ask(text, masks_of(torch.arange(self.size)))
+        total = torch.stack([sure, reading]).log().sum(-1)
+        return {"odds": odds, "sure": sure, "reading": reading, "total": total}
+
+    @torch.no_grad()
+    def ask(self, text: str, masks: Mapping[str, Tensor]) -> tuple[Tensor, Tensor]:
+        """Odds (N, V) at every place, and those (N,) of the true symbols."""
         ids = torch.tensor([[self.symbols.index(c) for c in self.letters(text)]])
         both = {name: mask.bool() for name, mask in masks.items()}
         odds = self.reader(ids, **both).softmax(-1)  # (N, V)
-        return {"odds": odds, "sure": odds.gather(1, ids.T)[:, 0]}
+        return odds, odds.gather(1, ids.T)[:, 0]
 
     def copies(self, text: str) -> Tensor:
         """Which other places hold a copy: the same symbol, periods away, (N, N)."""
@@ -117,28 +127,33 @@ class Guesser:
         same = torch.tensor([[a == b for b in letters] for a in letters])
         return same & (away % self.period == 0) & (away != 0)
 
-    @torch.no_grad()
-    def means(self, text: str) -> tuple[float, float]:
-        """Mean probability of the true symbol over random orders: where a copy comes
-        earlier in the order, and where none does."""
+    def means(self, text: str) -> tuple[float, float, float, float]:
+        """Over random orders: the mean probability of the true symbol where a copy
+        comes earlier in the order, and where none does; of the log-probability of the
+        whole text, the mean and the standard deviation."""
         draw = torch.Generator().manual_seed(0)
-        copies, told, new = self.copies(text), [], []
+        copies, told, new, total = self.copies(text), [], [], []
         for _ in range(DRAWN):
             rank = torch.randperm(self.size, generator=draw).argsort()
             masks = masks_of(rank)
             known = (masks["query"].bool() & copies).any(-1)
-            sure = self.forward(text, masks)["sure"]
+            _, sure = self.ask(text, masks)
             told.append(sure[known])
             new.append(sure[~known])
-        return torch.cat(told).mean().item(), torch.cat(new).mean().item()
+            total.append(sure.log().sum())
+        apart = torch.cat(told).mean().item(), torch.cat(new).mean().item()
+        whole = torch.stack(total)
+        return *apart, whole.mean().item(), whole.std().item()
 
     def caption(self, text: str) -> str:
         """The finding, in numbers of this model on this text."""
-        told, new = self.means(text)
+        told, new, whole, spread = self.means(text)
         return (
             "A letter is told by a copy that comes earlier in the order. Over "
             f"{DRAWN} random orders of {text} the mean probability of the true letter "
-            f"is {told:.2f} where a copy comes earlier, {new:.2f} where none does."
+            f"is {told:.2f} where a copy comes earlier, {new:.2f} where none does; the "
+            f"sum of all {self.size} logarithms is {whole:.1f} on average, with a "
+            f"spread of {spread:.1f}.".replace("-", "−")
         )
 
     def say(self, state: Mapping[str, Any], out: Mapping[str, Tensor]) -> str:
@@ -154,7 +169,8 @@ class Guesser:
         return (
             f"Probability of the true letter at each place of {''.join(letters)}, "
             f"predicted in the order {order}. {mine} sees "
-            f"{int(seen.sum())} letters; {told}: {out['sure'][place]:.2f}."
+            f"{int(seen.sum())} letters; {told}: {out['sure'][place]:.2f}. The "
+            f"logarithms sum to {_sums(out)}."
         )
 
     def draw(self, state: Mapping[str, Any], out: Mapping[str, Tensor]) -> Any:
@@ -168,10 +184,17 @@ class Guesser:
         title = "probability of the true letter"
         plot.bars(out["sure"].numpy(), names, ax=axes[0], title=title, numbers=False)
         axes[0].set_ylim(0, 1)
+        axes[0].set_xlabel(f"sum of the logarithms: {_sums(out)}")
         rows = [name.replace("\n", " ") for name in names]
         mask = out["query"].numpy()
         plot.heatmap(mask, rows, letters, ax=axes[1], title="sees")
         return figure
+
+
+def _sums(out: Mapping[str, Tensor]) -> str:
+    """The whole text in this order and from left to right."""
+    order, line = (f"{value:.1f}".replace("-", "−") for value in out["total"].tolist())
+    return f"{order}, left to right {line}"
 
 
 def masks_of(rank: Tensor) -> dict[str, Tensor]:

@@ -23,7 +23,8 @@ class OrderMask(LiveWidget):
     """Who may see whom, if tokens are predicted in this order; the text stays as it is.
 
     With a model of all orders it also shows, for each token, the probability that the
-    model gives it from what it may see.
+    model gives it from what it may see, and that of the whole text, as a sum of
+    logarithms, in this order and from left to right.
 
     Args:
         tokens: 3 to 8 words or symbols; with a model its symbols, up to 16, also as
@@ -123,7 +124,8 @@ class OrderMask(LiveWidget):
         Returns:
             content and query: masks (N, N) of 0 and 1, rows look, columns are seen.
             With a model also odds (N, V) of every symbol at every place, from what its
-            query stream sees, and sure (N,), those of the true symbols.
+            query stream sees; sure (N,), those of the true symbols, and reading (N,),
+            the same from left to right; total (2,), the sums of their logarithms.
         """
         masks = guesses.masks_of(torch.tensor(self.state["order"]).argsort())
         if self.guesser is None:

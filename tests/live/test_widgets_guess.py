@@ -55,6 +55,8 @@ def same_as_python(bench: Bench, made: OrderMask) -> dict:
         assert read[name] == out[name].tolist()
     assert_near(read["odds"], out["odds"])
     assert_near(read["sure"], out["sure"])
+    assert_near(read["reading"], out["reading"])
+    assert_near(read["total"], out["total"])
     return read
 
 
@@ -124,12 +126,57 @@ def test_the_story_of_the_first_state(bench: Bench) -> None:
 
 def test_the_caption_says_what_200_orders_gave() -> None:
     made = OrderMask(model=trained())
-    told, new = made.guesser.means("LAKELAKELAKE")
+    told, new, whole, spread = made.guesser.means("LAKELAKELAKE")
     assert (
         f"is {told:.2f} where a copy comes earlier, {new:.2f} where none"
         in made.caption
     )
     assert told > 0.7 and new < 0.15
+    words = f"is −{abs(whole):.1f} on average, with a spread of {spread:.1f}."
+    assert made.caption.endswith(words)
+
+
+def test_a_text_is_about_as_probable_in_every_order() -> None:
+    """And not because all texts are: without copies it is far below."""
+    use = OrderMask(model=trained()).guesser
+    with_copies, without = use.means("LAKELAKELAKE"), use.means("ABCDEFGHIJKL")
+    assert with_copies[3] < 2 < 20 < with_copies[2] - without[2]
+
+
+def test_the_sums_are_those_of_the_model_asked_by_itself() -> None:
+    made = OrderMask("LAKELIKELAKE", model=trained())
+    ids = torch.tensor([[made.guesser.symbols.index(c) for c in "LAKELIKELAKE"]])
+    orders = torch.tensor([made.state["order"], [*range(PLACES)]])
+    with torch.no_grad():
+        odds = made.guesser.model(ids.expand(2, -1), orders).log_softmax(-1)
+    wanted = odds.gather(-1, ids.expand(2, -1)[..., None])[..., 0].sum(-1)
+    torch.testing.assert_close(made.forward()["total"], wanted, atol=1e-4, rtol=1e-4)
+
+
+def test_the_whole_text_in_this_order_and_from_left_to_right(bench: Bench) -> None:
+    made = guess()
+    page = bench.show(made)
+    first = same_as_python(bench, made)
+    for button in ("Another order", "Another example", "Right to left"):
+        page.get_by_role("button", name=button).click()
+        read = same_as_python(bench, made)
+        sums = [f"{total:.2f}".replace("-", "−") for total in read["total"]]
+        said = page.locator(".at-guess .at-small").first.inner_text()
+        assert f"sum to {sums[0]} in this order, to {sums[1]} from left" in said
+        lengths = page.locator(".at-length .at-num").all_inner_texts()
+        assert lengths == sums
+    assert read["reading"] != first["reading"]  # another text
+    page.get_by_role("button", name="Left to right").click()
+    read = same_as_python(bench, made)
+    assert read["total"][0] == read["total"][1]
+    wide = page.evaluate(
+        """() => [...document.querySelector("[data-widget]").shadowRoot
+          .querySelectorAll(".at-parts")].map((row) => [...row.children]
+          .reduce((sum, part) => sum + part.offsetWidth, 0) / row.offsetWidth)"""
+    )
+    assert wide == pytest.approx([1, 1], abs=0.03)
+    page.locator(".at-length").nth(1).locator(".at-part").nth(8).click()
+    assert bench.read()["token"] == 8
 
 
 def test_every_order_has_one_guess_for_each_letter(bench: Bench) -> None:
@@ -228,7 +275,9 @@ def test_places_say_what_is_shown(bench: Bench) -> None:
     page.get_by_role("button", name="Table").click()
     rows = bench.table("Each place: its turn")
     assert rows[9][:3] == ["10", "A", "8"] and rows[9][3] == "6"
-    assert [float(row[-1]) for row in rows] == pytest.approx(read["sure"], abs=6e-4)
+    for column, name in ((-2, "sure"), (-1, "reading")):
+        found = [float(row[column]) for row in rows]
+        assert found == pytest.approx(read[name], abs=6e-4)
     seen = [[int(float(x)) for x in row[1:]] for row in bench.table("Who may see whom")]
     assert seen == read["query"]
 
@@ -289,6 +338,10 @@ def test_the_picture_and_its_words() -> None:
     made = guess(token=9)
     assert made.picture()[:4] == b"\x89PNG"
     assert "Place 10, A, sees 7 letters; a copy stands at 6" in made.alt
+    order, line = (
+        f"{total:.1f}".replace("-", "−") for total in made.forward()["total"]
+    )
+    assert made.alt.endswith(f"The logarithms sum to {order}, left to right {line}.")
 
 
 def test_copied_code_makes_the_widget_again() -> None:

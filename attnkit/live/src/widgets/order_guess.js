@@ -45,6 +45,9 @@ export function forward(run, letters, tables, symbols) {
   return { odds, sure: ids.map((id, i) => odds[i][id]) };
 }
 
+/** The logarithm of the product of probabilities. */
+export const total = (odds) => odds.reduce((sum, odd) => sum + Math.log(odd), 0);
+
 function shuffled(n) {
   const order = range(n);
   for (let i = n - 1; i > 0; i -= 1) {
@@ -69,11 +72,41 @@ function columns(n, onpick) {
   }) };
 }
 
+/**
+ * Two orders side by side: of each probability −log as a length, in the order of
+ * prediction; together they are that of the text. A picture of what the words below say.
+ */
+function lengths(names, n, onpick) {
+  const lines = names.map((name) => {
+    const parts = range(n).map(() => h("i", { class: "at-part" }));
+    const sum = h("span", { class: "at-num" });
+    parts.forEach((part, t) => part.addEventListener("click", () => onpick(lines.find((line) => line.parts === parts).order[t])));
+    return { parts, sum, order: range(n), el: h("div", { class: "at-length" }, h("span", {}, name), h("span", { class: "at-parts" }, ...parts), sum) };
+  });
+  const el = h("div", { class: "at-lengths", "aria-hidden": "true" }, ...lines.map((line) => line.el));
+  return { el, update: (rows, letters, chosen) => {
+    const most = Math.max(...rows.map(({ odds }) => -total(odds)));
+    lines.forEach((line, i) => {
+      const { odds } = rows[i];
+      line.order = rows[i].order;
+      line.parts.forEach((part, t) => {
+        const place = line.order[t];
+        const share = -Math.log(odds[place]) / most;
+        part.style.width = `${(100 * share).toFixed(2)}%`;
+        text(part, share > 0.05 ? letters[place] : "");
+        part.classList.toggle("at-on", place === chosen);
+      });
+      text(line.sum, num(total(odds)));
+    });
+  } };
+}
+
 export function mount({ root, data, state, update, report }) {
   const { run } = load(data.model);
   const { size, symbols, period } = data;
   let now = state;
   let shown = null;
+  let reading = { letters: "", sure: [] }; // from left to right: the order does not matter
   let example = 0;
   const selection = createSelection({ token: state.token, other: 0, letter: 0 });
   const turn = createSelection({ turn: 0 });
@@ -93,9 +126,11 @@ export function mount({ root, data, state, update, report }) {
   const earlier = button("◂ Predict it earlier", () => go(at() - 1), "at-primary");
   const later = button("Predict it later ▸", () => go(at() + 1), "at-primary");
   const last = button("Last ▸▸", () => go(size - 1));
-  const reading = button("Left to right", () => change({ order: range(size) }));
+  const straight = button("Left to right", () => change({ order: range(size) }));
   const back = button("Right to left", () => change({ order: range(size).reverse() }));
   const any = button("Another order", () => change({ order: shuffled(size) }));
+  const whole = lengths(["this order", "left to right"], size, (token) => selection.pick({ token }));
+  const summed = h("p", { class: "at-small" });
   const said = h("p", { class: "at-say" });
   const bars = barRow({ label: `Probability of each letter at the chosen place; ➤ the true one, the line: 1 in ${symbols.length}`, axis: "letter", selection, baselineName: "even" });
   const streams = switcher({ label: "Stream", options: STREAMS, onpick: (stream) => change({ stream }) });
@@ -106,7 +141,8 @@ export function mount({ root, data, state, update, report }) {
       odds.el, h("div", { class: "at-label" }, "Below each place: probability of its true letter, in %")),
     h("div", {}, h("div", { class: "at-label" }, "The order of prediction, first to last"), line.el),
     h("div", { class: "at-buttons" }, earlier, later, first, last),
-    h("div", { class: "at-buttons" }, reading, back, any),
+    h("div", { class: "at-buttons" }, straight, back, any),
+    h("div", {}, h("div", { class: "at-label" }, "The whole text: −log of each probability, end to end, in the order of prediction"), whole.el, summed),
     h("div", { class: "at-duo at-even" },
       step("", "What the model expects", "", said, bars.el),
       step("", "Who may see whom", "a row looks; rings: copies", streams.el, matrix.el)));
@@ -148,7 +184,8 @@ export function mount({ root, data, state, update, report }) {
     const tables = masks(now.order);
     const began = performance.now();
     const found = forward(run, input.letters, tables, symbols);
-    shown = { ...tables, ...found, letters: input.letters, copies: copies(input.letters, period), rank: ranks(now.order), ms: performance.now() - began };
+    if (reading.letters !== input.letters.join()) reading = { letters: input.letters.join(), ...forward(run, input.letters, masks(range(size)), symbols) };
+    shown = { ...tables, ...found, reading: reading.sure, letters: input.letters, copies: copies(input.letters, period), rank: ranks(now.order), ms: performance.now() - began };
     shown.told = shown.copies.map((places, i) => places.filter((j) => tables.query[i][j]));
     show();
   }
@@ -168,10 +205,13 @@ export function mount({ root, data, state, update, report }) {
     const names = letters.map((letter, i) => `${i + 1} ${letter}`);
     matrix.update({ rows: names, cols: names, heads: letters, sides: letters, values: shown[now.stream], marks: shown.copies });
     text(said, words(token));
+    const totals = [total(sure), total(shown.reading)];
+    whole.update([{ order: now.order, odds: sure }, { order: range(size), odds: shown.reading }], letters, token);
+    text(summed, `The ${size} logarithms sum to ${num(totals[0])} in this order, to ${num(totals[1])} from left to right. ${size} even guesses would give ${num(size * Math.log(1 / symbols.length))}; exact probabilities the same sum in every order.`);
     todo.update({ ...shown, token });
     const six = (rows) => rows.map((x) => (Array.isArray(x) ? six(x) : Math.round(1e6 * x) / 1e6));
-    report({ letters, order: now.order, token, stream: now.stream, content: shown.content, query, odds: six(shown.odds), sure: six(sure), told: shown.told, ms: shown.ms, goals: todo.done },
-      `Place ${token + 1}, ${letters[token]}, number ${rank[token] + 1} in the order: probability ${num(sure[token])}.`);
+    report({ letters, order: now.order, token, stream: now.stream, content: shown.content, query, odds: six(shown.odds), sure: six(sure), reading: six(shown.reading), total: six(totals), told: shown.told, ms: shown.ms, goals: todo.done },
+      `Place ${token + 1}, ${letters[token]}, number ${rank[token] + 1} in the order: probability ${num(sure[token])}. Logarithms sum to ${num(totals[0])}, left to right ${num(totals[1])}.`);
   }
 
   function words(token) {
@@ -203,9 +243,9 @@ export function mount({ root, data, state, update, report }) {
   };
 
   function places() {
-    return { caption: "Each place: its turn, what tells it, and the probability of its letter",
-      columns: ["place", "letter", "turn", "copies that come earlier", "probability"],
-      rows: shown.letters.map((letter, i) => [i + 1, letter, shown.rank[i] + 1, shown.told[i].map((j) => j + 1).join(", ") || "–", shown.sure[i]]) };
+    return { caption: "Each place: its turn, what tells it, and the probability of its letter, also from left to right",
+      columns: ["place", "letter", "turn", "copies that come earlier", "probability", "left to right"],
+      rows: shown.letters.map((letter, i) => [i + 1, letter, shown.rank[i] + 1, shown.told[i].map((j) => j + 1).join(", ") || "–", shown.sure[i], shown.reading[i]]) };
   }
 }
 
