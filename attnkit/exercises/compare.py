@@ -256,6 +256,8 @@ def _changed(now: tuple, before: tuple, names: list[str]) -> str | None:
 def _unchanged(now: Any, before: Any) -> bool:
     if isinstance(before, nn.Module):
         return _unchanged(now.state_dict(), before.state_dict())
+    if isinstance(before, Tensor) and now.requires_grad != before.requires_grad:
+        return False
     if isinstance(before, Tensor | np.ndarray | list | tuple | dict):
         return difference(now, before, 0.0, nan_equal=True) is None
     return not isinstance(before, set) or now == before

@@ -256,19 +256,22 @@ def _verdict(
 
 
 def _diagnose(found: Exercise, got: list[compare.Outcome], place: int) -> str | None:
-    """The message of the usual mistake that comes to the same, best in every case."""
-    likely = None
+    """The message of the usual mistake that comes to the same, best in every case.
+
+    In a single case that may be chance: it has to account for half of what is wrong.
+    """
+
+    def alike(one: compare.Outcome, case: int) -> bool:
+        return compare.same(got[case], one, found.tolerance)
+
+    every = range(len(got))
+    amiss = {case for case in every if not alike(found.wanted[case], case)}
+    best, likely = 0, None
     for wrong, message in found.mistakes:
-        outcome = found.run(wrong, found.cases[place])
-        if not compare.same(outcome, got[place], found.tolerance):
-            continue
-        rest = (found.run(wrong, case) for case in found.cases)
-        if all(
-            compare.same(one, other, found.tolerance)
-            for one, other in zip(rest, got, strict=True)
-        ):
-            return message
-        likely = likely or message
+        if alike(found.run(wrong, found.cases[place]), place):
+            fits = {x for x in every if alike(found.run(wrong, found.cases[x]), x)}
+            if 2 * len(fits & amiss) >= len(amiss) and len(fits) > best:
+                best, likely = len(fits), message
     return likely
 
 

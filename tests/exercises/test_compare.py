@@ -29,6 +29,16 @@ def test_a_changed_input_is_caught() -> None:
     assert result.state == "fail" and "`x` was changed" in result.message
 
 
+def test_a_gradient_switched_off_in_place_is_caught() -> None:
+    def cases(generator):
+        yield (torch.randn(2, generator=generator, requires_grad=True),)
+
+    exercise = make(lambda x: x.detach() * 2, cases)
+    assert kit.check(exercise, lambda x: x.detach() * 2)
+    result = kit.check(exercise, lambda x: x.detach_() * 2)
+    assert "`x` was changed in place" in result.message
+
+
 def test_a_list_changed_in_place_is_caught() -> None:
     exercise = make(lambda words: sorted(words), lambda g: [(["b", "a"],)])
 
@@ -155,6 +165,17 @@ def test_the_mistake_that_fits_every_case_names_itself() -> None:
     assert kit.check(exercise, lambda x: x * 2).message == "times"
 
 
+def test_a_mistake_that_fits_by_chance_is_not_named() -> None:
+    """x + 2 and 2x are the same at 2; elsewhere they are not."""
+    exercise = make(
+        lambda x: x**3,
+        lambda generator: [(2,), (3,), (4,), (5,)],
+        mistakes=[(lambda x: 2 * x, "times"), (lambda x: 2 * x + x // 5, "most")],
+    )
+    assert "value 4, expected 8" in kit.check(exercise, lambda x: x + 2).message
+    assert kit.check(exercise, lambda x: 2 * x + x // 4).message == "most"
+
+
 def test_random_answers_meet_the_same_draws() -> None:
     def dropped(x):
         return torch.nn.functional.dropout(x, 0.5)
@@ -197,7 +218,8 @@ def test_a_complex_answer_is_not_judged_by_its_real_part() -> None:
     ],
 )
 def test_tensors_that_hold_no_plain_numbers(answer, words) -> None:
-    result = kit.check(make(lambda x: x + 1, one_tensor), answer)
+    usual = [(lambda x: x, "one is missing")]
+    result = kit.check(make(lambda x: x + 1, one_tensor, mistakes=usual), answer)
     assert result.state == "fail" and words in result.message and result.title
 
 
