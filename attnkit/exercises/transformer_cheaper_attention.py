@@ -37,8 +37,8 @@ def cache_bytes(
 
 
 def _cache_inputs(generator: Generator) -> Iterator[tuple[int, ...]]:
-    yield from ((2, 4, 16, 10, 32), (1, 1, 8, 3, 16), (32, 8, 128, 4096, 16))
-    yield from ((3, 2, 5, 7, 8), (2, 3, 8, 5, 4))
+    yield from ((2, 3, 16, 10, 32), (1, 1, 8, 3, 16), (32, 8, 128, 4096, 16))
+    yield from ((3, 2, 5, 7, 8), (2, 3, 5, 7, 4))
 
 
 def _cache_by_layers(layers, kv_heads, head_dim, places, bits):
@@ -83,6 +83,18 @@ CACHE = Exercise(
         (
             lambda layers, g, d, n, bits: 2 * layers * g * d * n * (bits // 8),
             "A number of 4 bits is not nothing: do not round the bytes of *one*.",
+        ),
+        (
+            lambda layers, g, d, n, bits: 2 * layers * g * (d * n * bits // 8),
+            "You round the bytes of each head. Count the bits of all, then divide.",
+        ),
+        (
+            lambda layers, g, d, n, bits: 4 * layers * g * d * n,
+            "Two bytes a number, whatever `bits` says.",
+        ),
+        (
+            lambda layers, g, d, n, bits: 2 * layers * d * n * bits // 8,
+            "Every head of keys and values counts.",
         ),
         (
             lambda layers, g, d, n, bits: 2 * layers * g * d * n * -(-bits // 8),
@@ -144,6 +156,14 @@ LAYERS = Exercise(
         (
             lambda n, w, g: min(n // w, 2) if g else n // w,
             "A rest that is smaller than a window needs one more layer: round up.",
+        ),
+        (
+            lambda n, w, g: min(n // w + 1, 2) if g else n // w + 1,
+            "One too many where the distance is a whole number of windows, or 0.",
+        ),
+        (
+            lambda n, w, g: max(1, layers_needed(n, w, g)),
+            "What stands at the place itself is known without any layer.",
         ),
         (
             lambda n, w, g: -(-n // w),

@@ -43,6 +43,7 @@ def _merge_inputs(generator: Generator) -> Iterator[tuple[Part, Part]]:
         )
     low, high = torch.tensor([-900.0, -901.0]), torch.tensor([500.0, 499.0])
     yield part(low, torch.ones(2, 2)), part(high, 3 * torch.ones(2, 2))
+    yield part(high, torch.ones(2, 2)), part(low, 3 * torch.ones(2, 2))
 
 
 def _merge_by_order(one, two):
@@ -62,6 +63,17 @@ def _merge_scaled(one, two, factor):
     top = torch.maximum(one[0], two[0])
     a, b = factor(one[0], top), factor(two[0], top)
     return top, a * one[1] + b * two[1], a * one[2] + b * two[2]
+
+
+def _merge_plain_powers(one, two):
+    top, (a, b) = torch.maximum(one[0], two[0]), (one[0].exp(), two[0].exp())
+    return top, *((a * one[i] + b * two[i]) / top.exp() for i in (1, 2))
+
+
+def _merge_into_second(one, two):
+    top, factor = torch.maximum(one[0], two[0]), (one[0] - two[0]).exp()
+    back = (two[0] - top).exp()
+    return top, *(back * (factor * one[i] + two[i]) for i in (1, 2))
 
 
 def _merge_totals_only(one, two):
@@ -95,6 +107,16 @@ MERGE = Exercise(
             ),
             "The factor is upside down. The common maximum is the larger one, so each "
             "sum can only shrink: exp(own - common).",
+        ),
+        (
+            _merge_plain_powers,
+            "Right for small scores. Large ones overflow: take exp only of differences "
+            "that are 0 or less.",
+        ),
+        (
+            _merge_into_second,
+            "Right while the first maximum is not much larger. If it is, your factor "
+            "overflows: no exponent should be above 0.",
         ),
         (
             _merge_totals_only,
@@ -209,6 +231,14 @@ PATTERN = Exercise(
             "With a window of 0 there are no steps: each sees itself, and the global "
             "places.",
         ),
+        (
+            lambda n, w, r, g: _near(n, w * r - 1, r) | pattern(n, 0, 1, g),
+            "The last step of the window is missing: within reach includes its end.",
+        ),
+        (
+            lambda n, w, r, g: pattern(n, w, r, 0).triu() | pattern(n, 0, 1, g),
+            "You let nobody look back. Here a window has two sides.",
+        ),
     ],
     hints=[
         "`place[:, None] - place` is the table of distances.",
@@ -258,6 +288,11 @@ def _recurrent_by_sums(query, key, value):
     return torch.einsum("nf,nfd->nd", query, states) / total
 
 
+def _divided_by_all(query, key, value):
+    weights = query @ key.mT
+    return weights.tril() @ value / weights.sum(-1, keepdim=True)
+
+
 def _by_softmax(query, key, value):
     past = torch.ones(len(query), len(query), dtype=torch.bool).tril()
     scores = (query @ key.mT).masked_fill(~past, -torch.inf)
@@ -291,6 +326,11 @@ RECURRENT = Exercise(
                 (q @ k.mT).tril() @ v / torch.arange(1, len(q) + 1)[:, None]
             ),
             "You divide by the number of places. Divide by the sum of their weights.",
+        ),
+        (
+            _divided_by_all,
+            "The values are those up to the place; the divisor counts later places, "
+            "too.",
         ),
         (
             _by_softmax,

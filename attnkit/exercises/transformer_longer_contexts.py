@@ -83,6 +83,13 @@ SCORES = Exercise(
             lambda q, k, p, u, v: ((q + u) @ k.mT + p @ v) / q.shape[1] ** 0.5,
             "The place half asks with v alone. The query asks for a distance, too.",
         ),
+        (
+            lambda q, k, p, u, v: (
+                (q + u) @ k.mT / q.shape[1] ** 0.5
+                + torch.einsum("nd,nmd->nm", q + v, p)
+            ),
+            "Only the content half is divided. The root of d goes under both.",
+        ),
     ],
     hints=[
         "The content half is `(query + u) @ key.mT`.",
@@ -164,6 +171,11 @@ MASKS = Exercise(
             ),
             "These are the masks from left to right, whatever the order.",
         ),
+        (
+            lambda order: (order_masks(order)[1],) * 2,
+            "Your content stream does not see its own symbol. It may: it predicts "
+            "nothing.",
+        ),
     ],
     hints=[
         "You need the rank of each place: when it comes.",
@@ -239,6 +251,19 @@ def _streams_own(place, content, order, *, asks=None, reads=None, itself=False):
     return g, two_streams(place, content, order)[1]
 
 
+def _streams_filled(place, content, order, low, cure, scale=True):
+    """Variants: what hides a score, what is done to weights, and the root of d."""
+    rank, found = order.argsort(), []
+    root = content.shape[1] ** 0.5 if scale else 1
+    for asking, seen in (
+        (place, rank < rank[:, None]),
+        (content, rank <= rank[:, None]),
+    ):
+        scores = (asking @ content.mT / root).masked_fill(~seen, low)
+        found.append(cure(scores.softmax(-1)) @ content)
+    return tuple(found)
+
+
 def _streams_by_powers(place, content, order):
     rank, found = order.argsort(), []
     for asking, last in ((place, rank[:, None] - 1), (content, rank[:, None])):
@@ -282,6 +307,20 @@ STREAMS = Exercise(
             _streams_by_powers,
             "Right for small scores. Large ones overflow in exp and give nan: "
             "shift them first, or use a softmax that does.",
+        ),
+        (
+            lambda g, h, o: _streams_filled(g, h, o, -1e9, lambda weights: weights),
+            "What is predicted first may see nothing, and reads the mean of all: "
+            "where every score is the same low number, softmax is even.",
+        ),
+        (
+            lambda g, h, o: _streams_filled(g, h, o, -torch.inf, lambda w: w),
+            "What is predicted first may see nothing: softmax over nothing is nan. "
+            "Make it zeros.",
+        ),
+        (
+            lambda g, h, o: _streams_filled(g, h, o, -torch.inf, torch.nan_to_num, 0),
+            "The products are not divided by the root of d.",
         ),
     ],
     hints=[

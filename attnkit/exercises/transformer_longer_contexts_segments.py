@@ -84,6 +84,15 @@ FIRST = Exercise(
             lambda p, s, m, n: p - p % s,
             "This is what it sees without a memory.",
         ),
+        (
+            lambda p, s, m, n: first_seen(p, s, m, n - 1),
+            "One layer too few: the top layer has a memory, too.",
+        ),
+        (
+            lambda p, s, m, n: _seen_by_starts(p, s, m, n),
+            "The last layer reaches into the middle of a segment. You go on to the "
+            "start of that segment, which no layer is left to see.",
+        ),
     ],
     hints=[
         "`place - place % segment` is where the segment begins.",
@@ -97,6 +106,11 @@ def _seen_by_unclamped(place, segment, memory, layers):
     for _ in range(layers):
         place = place - place % segment - memory
     return place
+
+
+def _seen_by_starts(place, segment, memory, layers):
+    place = first_seen(place, segment, memory, layers)
+    return place - place % segment
 
 
 # ------------------------------------------------------------------ 2 · the next memory
@@ -240,6 +254,11 @@ SHIFT = Exercise(
     inputs=_shift_inputs,
     alternatives=[_shift_by_loop, _shift_by_gather],
     mistakes=[
+        (
+            lambda s: _shift_by_gather(s).tril(),
+            "Right where N = M. With more keys than queries, row i stands at place "
+            "M - N + i and sees all up to there.",
+        ),
         (
             lambda s: s.tril(s.shape[1] - s.shape[0]),
             "You have not moved anything. Only in the last row a column is a key "

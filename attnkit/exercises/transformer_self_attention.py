@@ -93,6 +93,11 @@ ALIBI = Exercise(
             "The slopes run the wrong way: the first head has the steepest.",
         ),
         (
+            lambda n, heads: alibi(n, heads).tril(),
+            "Keys behind the query in the text cost nothing. Distance counts both "
+            "ways; a mask is another matter.",
+        ),
+        (
             _alibi_whole,
             "Right up to 8 heads. Beyond, the exponents are fractions: do not round "
             "them.",

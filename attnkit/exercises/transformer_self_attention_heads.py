@@ -240,6 +240,14 @@ HEADS = Exercise(
             "You average the heads. Each keeps its own columns.",
         ),
         (
+            lambda q, k, v, h: (
+                _each(*(_heads_split(x, h) for x in (q, k, v)), 1)
+                .transpose(0, 1)
+                .flatten(1)
+            ),
+            "The scores are not divided by the root of a head's width.",
+        ),
+        (
             _heads_by_powers,
             "Right for small scores. Large ones overflow in exp and give nan: "
             "shift them first, or use a softmax that does.",

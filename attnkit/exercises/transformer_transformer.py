@@ -98,6 +98,18 @@ MASK = Exercise(
             lambda real: _mask_by_loops(real).float(),
             "Right places, but numbers. A mask is boolean: True and False.",
         ),
+        (
+            lambda real: _mask_by_loops(real) & real[:, :, None],
+            "The columns of filler are hidden, as they should be. You hide its rows "
+            "as well: who asks does not matter.",
+        ),
+        (
+            lambda real: _mask_by_loops(
+                torch.arange(real.shape[1]) < real.sum(1, keepdim=True)
+            ),
+            "You count the symbols and take so many from the front. Filler may stand "
+            "anywhere.",
+        ),
     ],
     hints=[
         "`torch.ones(T, T).tril()` has ones at and below the diagonal.",
@@ -215,8 +227,8 @@ def learning_rate(step: int, width: int, warm: int) -> float:
 
 
 def _rate_inputs(generator: Generator) -> Iterator[tuple[int, int, int]]:
-    yield from ((1, 512, 4000), (4000, 512, 4000), (50, 32, 100), (900, 64, 100))
-    yield from ((7, 16, 7), (1, 1, 1), (250, 128, 30))
+    yield from ((50, 32, 100), (900, 64, 100), (7, 16, 7), (1, 1, 1))
+    yield from ((250, 128, 30), (1, 512, 4000), (4000, 512, 4000))
 
 
 def _rate_by_branch(step, width, warm):
@@ -263,6 +275,10 @@ RATE = Exercise(
         (
             lambda t, d, w: d**0.5 * min(t**-0.5, t * w**-1.5),
             "The width has the wrong sign in its power.",
+        ),
+        (
+            lambda t, d, w: d**-0.5 * (t * w**-1.5 + t**-0.5),
+            "You add line and root. Only the smaller of the two counts.",
         ),
     ],
     hints=[

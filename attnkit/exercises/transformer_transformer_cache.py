@@ -118,6 +118,10 @@ CACHE = Exercise(
             ),
             "The weighted sum is made of keys. The values are handed out.",
         ),
+        (
+            lambda *a: tuple(_cache_by_loop(*a)[i] for i in (0, 2, 1)),
+            "New keys and new values have changed places in what you return.",
+        ),
     ],
     hints=[
         "First append: `torch.cat([keys, key[None]])`.",

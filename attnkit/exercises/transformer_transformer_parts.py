@@ -30,7 +30,7 @@ def layer_norm(x: Tensor, gain: Tensor, shift: Tensor, eps: float = 1e-5) -> Ten
 
 
 def _norm_inputs(generator: Generator) -> Iterator[tuple]:
-    for shape in ((3, 4), (2, 5, 6), (1, 2), (4, 3, 16)):
+    for shape in ((3, 4), (2, 5, 6), (1, 2), (4, 3, 16), (6,), (2, 2, 3, 4)):
         x = 0.5 + 2 * torch.randn(shape, generator=generator)
         parts = (torch.randn(shape[-1], generator=generator) for _ in range(2))
         yield (x, *parts)
@@ -101,6 +101,22 @@ NORM = Exercise(
                 g * x / (x.var(-1, keepdim=True, unbiased=False) + e).sqrt() + s
             ),
             "The mean is not taken away.",
+        ),
+        (
+            lambda x, g, s, e=1e-5: _norm_over(x, g, s, min(1, x.dim() - 1)),
+            "Right for a table of tokens. x may have any axes before D: count yours "
+            "from the end.",
+        ),
+        (
+            lambda x, g, s, e=1e-5: g * x * (x.square().mean(-1, True) + e).rsqrt() + s,
+            "This is RMS norm: the mean stays, in the numbers and in their squares.",
+        ),
+        (
+            lambda x, g, s, e=1e-5: (
+                _norm_by_library(x, g, s - s, e)
+                + s / (x.var(-1, keepdim=True, unbiased=False) + e).sqrt()
+            ),
+            "The shift is divided by the root as well. It comes last.",
         ),
         (
             lambda x, g, s, e=1e-5: _norm_by_library(x, g, s - s, e),
@@ -182,6 +198,10 @@ def _loss_by_target(logits, target, eps):
     return -(wanted * logits.log_softmax(-1)).sum(-1).mean()
 
 
+def _floored(logits):
+    return (logits.softmax(-1) + 1e-9).log()
+
+
 def _loss_to_others(logits, target, eps):
     size = logits.shape[-1]
     hot = F.one_hot(target, size)
@@ -210,6 +230,19 @@ LOSS = Exercise(
             ),
             "Right for small logits. For large ones a probability becomes 0, and its "
             "log minus infinity: take the log and the softmax in one step.",
+        ),
+        (
+            lambda x, t, eps: (
+                -(1 - eps) * _floored(x).gather(-1, t[:, None]).mean()
+                - eps * _floored(x).mean()
+            ),
+            "A small number inside the log hides what is small: large logits come to "
+            "the log of that number. Take the log and the softmax in one step.",
+        ),
+        (
+            lambda x, t, eps: _loss_by_library(x, t, eps) / x.shape[-1],
+            "You take the mean over the symbols, too. It is a sum over V, and a mean "
+            "over N.",
         ),
         (
             _loss_to_others,
