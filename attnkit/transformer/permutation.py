@@ -109,7 +109,7 @@ class PermutationLanguageModel(nn.Module):
 
         Returns:
             logits (B, N, V) in the order of the text, where the first of an order
-            knows its place alone; or with a list of `Streams` of
+            is predicted from nothing; or with a list of `Streams` of
             weights (B, H, N, N), one for each layer.
 
         Raises:

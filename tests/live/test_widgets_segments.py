@@ -61,6 +61,17 @@ def test_page_and_python_see_the_same() -> None:
         assert_near(page, made.forward()["seen"], 1e-6)
 
 
+def test_the_drawn_reach_is_what_the_first_symbol_of_a_late_segment_sees() -> None:
+    every = itertools.product((2, 3, 5, 8), (0, 1, 3, 8, 12), (1, 2, 3))
+    states = [dict(zip(LIMITS, numbers, strict=True)) for numbers in every]
+    drawn = in_node("widgets/segment_memory.js", "reachOf", [[s] for s in states])
+    late = [40 * state["segment"] for state in states]  # enough text before it
+    calls = [[{**s, "target": t}, t + 1] for s, t in zip(states, late, strict=True)]
+    found = in_node("widgets/segment_memory.js", "seen", calls)
+    for start, back, rows in zip(late, drawn, found, strict=True):
+        assert back == start - next(i for i, x in enumerate(rows[0]) if x > 0)
+
+
 def test_the_least_cost_is_the_least() -> None:
     limits = {name: [*pair] for name, pair in LIMITS.items()}
     call = [limits, LENGTH - 1, GOAL, LENGTH]

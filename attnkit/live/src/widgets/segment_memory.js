@@ -35,6 +35,13 @@ export function seen({ segment, memory, layers, target }, length) {
   return rows;
 }
 
+/** How many symbols before its segment the first symbol of a late segment sees. */
+export function reachOf({ segment, memory, layers }) {
+  let back = 0; // a layer looks from the earliest symbol so far to its segment's start, and on
+  for (let layer = 0; layer < layers && memory; layer += 1) back = segment * Math.ceil(back / segment) + memory;
+  return back;
+}
+
 /** Pairs of query and key that are scored for each symbol, on average. */
 export const pairs = ({ segment, memory, layers }) => layers * (memory + (segment + 1) / 2);
 
@@ -78,8 +85,7 @@ export function mount({ root, data, state, update, report }) {
   const cost = h("p", { class: "at-small" });
   const memories = Array.from({ length: limits.memory[1] + 1 }, (_, m) => m);
   const depths = Array.from({ length: limits.layers[1] }, (_, i) => i + 1);
-  const reach = curve({ label: "How far the first symbol of a segment sees", xLabel: "memory", yLabel: "symbols before its segment", xAxis: "memory", seriesAxis: "depth", names: depths.map((n) => `${n} layer${n > 1 ? "s" : ""}`), top: limits.layers[1] * limits.memory[1], ticks: 4, words: (value) => num(value, 0), selection: lines });
-  reach.update({ x: memories, series: depths.map((n) => ({ mean: memories.map((m) => n * m) })) });
+  const reach = curve({ label: "How far the first symbol of a segment sees", xLabel: "memory", yLabel: "symbols before its segment", xAxis: "memory", seriesAxis: "depth", names: depths.map((n) => `${n} layer${n > 1 ? "s" : ""}`), top: reachOf({ segment: limits.segment[1], memory: limits.memory[1], layers: limits.layers[1] }), ticks: 4, words: (value) => num(value, 0), selection: lines });
   const legend = depths.map((n, i) => h("button", { type: "button", class: "at-pick", "data-series": i, onclick: () => change({ layers: n }) }, h("i", { class: "at-swatch" }), `${n} layer${n > 1 ? "s" : ""}`));
   const gate = predict({
     question: "Segments of 4, a memory of 8, three layers. How many symbols before its segment does the first symbol of a late segment reach?",
@@ -105,12 +111,13 @@ export function mount({ root, data, state, update, report }) {
     const start = now.target - (now.target % now.segment);
     const told = back ? `The output at symbol ${now.target + 1} sees back to symbol ${first + 1}: ${back} symbols.` : `The output at symbol ${now.target + 1} sees nothing but its own symbol.`;
     const outside = start - first;
-    text(facts, outside > 0 ? `Its segment begins at symbol ${start + 1}; ${outside} of what it sees lies before, ${now.layers} layer${now.layers > 1 ? "s" : ""} × memory ${now.memory} = ${now.layers * now.memory}${outside < now.layers * now.memory ? ", where the text goes so far back" : outside > now.layers * now.memory ? ", and a little more, as the memory is no multiple of the segment" : ""}.`
+    text(facts, outside > 0 ? `Its segment begins at symbol ${start + 1}; ${outside} of what it sees lies before, ${now.layers} layer${now.layers > 1 ? "s" : ""} × memory ${now.memory} = ${now.layers * now.memory}${outside < now.layers * now.memory ? ", where the text goes so far back" : outside > now.layers * now.memory ? `, and ${outside - now.layers * now.memory} more, as the memory is no multiple of the segment` : ""}.`
       : now.memory ? "Nothing before its segment exists yet." : "Without a memory, nothing before its segment can be seen, however many layers there are.");
     const used = pairs(now);
     const again = anew(now, back);
     const scored = "Pairs of query and key scored for each symbol";
     text(cost, now.memory ? `${scored}: ${used} with the memory. To see as far without one, reading everything anew for each symbol: ${again}.` : `${scored}, on average over a segment: ${used}.`);
+    reach.update({ x: memories, series: depths.map((layers) => ({ mean: memories.map((memory) => reachOf({ ...now, memory, layers })) })) });
     legend.forEach((head, i) => head.setAttribute("aria-pressed", String(i === now.layers - 1)));
     lines.pick({ memory: now.memory, depth: now.layers - 1 });
     todo.update({ rows, now, back, used });
