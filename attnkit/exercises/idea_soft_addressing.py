@@ -7,12 +7,8 @@ import torch
 from torch import Generator, Tensor
 
 from attnkit.exercises.engine import Exercise
-from attnkit.exercises.idea_soft_addressing_steps import (
-    MASKED,
-    NEAR_MEAN,
-    SOFTMAX,
-    draw,
-)
+from attnkit.exercises.idea_soft_addressing_masks import MASKED
+from attnkit.exercises.idea_soft_addressing_steps import NEAR_MEAN, SOFTMAX, draw
 
 # ---------------------------------------------------------------- 4 · how cold is it?
 
@@ -45,6 +41,7 @@ def _temperature_inputs(generator: Generator) -> Iterator[tuple[Tensor, float]]:
         scores[0] = scores.max() + 0.5
         yield scores, wanted
     yield torch.tensor([3.0, 1, 1, 1, 1], dtype=torch.float64), 0.7
+    yield torch.tensor([2000.0, -900, 300], dtype=torch.float64), 0.6
 
 
 def _temperature_by_inverse(scores: Tensor, wanted: float) -> float:
@@ -98,6 +95,11 @@ TEMPERATURE = Exercise(
             lambda scores, wanted: 1e4,
             "Your search always ends at the hot end. If the largest weight is below "
             "`wanted`, the memory is too hot: lower the upper bound.",
+        ),
+        (
+            lambda scores, wanted: min(100.0, temperature_for(scores, wanted)),
+            "Right where the temperature is moderate. It may be as high as 1e4: your "
+            "hot bound is not hot enough.",
         ),
         (
             lambda scores, wanted: _two(scores, wanted),

@@ -31,6 +31,7 @@ def window_mask(steps: int, places: int, reach: int) -> Tensor:
 
 def _window_inputs(generator: Generator) -> Iterator[tuple[int, int, int]]:
     yield from ((5, 7, 1), (3, 3, 2), (8, 4, 2), (1, 1, 1), (6, 6, 3), (20, 30, 4))
+    yield (4, 5, 0)
 
 
 def _window_by_loops(steps, places, reach):
@@ -79,6 +80,10 @@ WINDOW = Exercise(
         (
             lambda n, m, r: _window_by_loops(n, m, r).float(),
             "Right places, but numbers. A mask is boolean: True and False.",
+        ),
+        (
+            lambda n, m, r: _window_by_loops(n, m, max(1, r)),
+            "With a reach of 0 a step sees the position of its own number, no more.",
         ),
         (
             lambda n, m, r: torch.ones(n, m, dtype=torch.bool).triu(-r),

@@ -145,6 +145,8 @@ def _padded_inputs(generator: Generator) -> Iterator[tuple[Tensor, Tensor]]:
     # scores so low that no number a reader might fill in stays below them
     yield draw(generator, (4, 6))[0] - 2e4, torch.tensor([4, 1, 6, 3])
     yield torch.tensor([[5.0]]), torch.tensor([1])
+    # padding may hold anything, and texts need not be on one level
+    yield torch.tensor([[1.0, 2, 400], [-300, -301, 3]]), torch.tensor([2, 2])
 
 
 def _padded_by_rows(scores, lengths):
@@ -156,7 +158,13 @@ def _padded_by_rows(scores, lengths):
 
 def _padded_by_powers(scores, lengths):
     real = torch.arange(scores.shape[-1]) < lengths.unsqueeze(-1)
-    powers = (scores - scores.max()).exp() * real
+    top = torch.where(real, scores, -1e9).amax(-1, keepdim=True)
+    powers = (scores - top).clamp_max(0).exp() * real
+    return powers / powers.sum(-1, keepdim=True)
+
+
+def _cut_powers(scores: Tensor, lengths: Tensor) -> Tensor:
+    powers = scores.exp() * _real(scores, lengths)
     return powers / powers.sum(-1, keepdim=True)
 
 
@@ -212,11 +220,14 @@ PADDED = Exercise(
             "lowest.",
         ),
         (
-            lambda s, n: (
-                s.exp() * _real(s, n) / (s.exp() * _real(s, n)).sum(-1, keepdim=True)
-            ),
+            _cut_powers,
             "The powers of very low scores are all 0, and 0 / 0 is no number. Take the "
             "largest score of the row away first, or let `softmax` do it.",
+        ),
+        (
+            lambda s, n: _cut_powers(s - s.amax(-1, keepdim=True), n),
+            "You take the largest score of the row away, and it may be a padded one: "
+            "then the powers of the real ones are all 0. Cut first.",
         ),
     ],
     hints=[

@@ -7,7 +7,8 @@ import torch
 from torch import Generator, Tensor
 
 from attnkit.exercises.engine import Exercise
-from attnkit.exercises.rnn_bottleneck_steps import GRU, KEEP, WRITE
+from attnkit.exercises.rnn_bottleneck_gates import KEEP
+from attnkit.exercises.rnn_bottleneck_steps import GRU, WRITE
 
 # ------------------------------------------------------- 4 · which characters get lost
 

@@ -31,6 +31,8 @@ def block(values: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
 def _block_inputs(generator: Generator) -> Iterator[tuple[Tensor, ...]]:
     for batch, steps, width in ((2, 3, 2), (1, 4, 4), (3, 2, 5), (4, 20, 6)):
         yield tuple(draw(generator, (batch, steps, width), (steps, steps), (steps,)))
+    values, *layer = draw(generator, (2, 3, 2), (3, 3), (3,))
+    yield 200 * values, *layer  # exponentials overflow
 
 
 def _block_by_loop(values, weight, bias):
@@ -45,6 +47,10 @@ def _block_by_loop(values, weight, bias):
 def _block_without_transpose(values, weight, bias):
     scores = torch.einsum("ts,bsd->btd", weight, values) + bias[:, None]
     return scores.softmax(1) * values
+
+
+def _shares(powers):
+    return powers / powers.sum(-1, keepdim=True)
 
 
 def _block_scores(values, weight, bias):
@@ -91,6 +97,11 @@ BLOCK = Exercise(
             ),
             "You share one row of weights among all channels. Here each channel has "
             "its own.",
+        ),
+        (
+            lambda v, w, b: v * _shares(_block_scores(v, w, b).exp()).mT,
+            "Right for small values. exp of a large score is infinite: take the "
+            "largest of each row away first, or let `softmax` do it.",
         ),
     ],
     hints=[
@@ -194,6 +205,7 @@ def without_each(tokens: Tensor, pad: int) -> Tensor:
 def _each_inputs(generator: Generator) -> Iterator[tuple[Tensor, int]]:
     for steps, pad in ((3, 0), (5, 9), (1, 0), (12, 0)):
         yield torch.randperm(steps + 5, generator=generator)[:steps] + 10, pad
+    yield torch.tensor([7, 3, 7, 7, 2, 0]), 0  # words come again; one is the padding
 
 
 def _each_by_index(tokens, pad):
@@ -206,6 +218,14 @@ def _each_by_mask(tokens, pad):
     steps = len(tokens)
     out = torch.full((steps, steps), pad, dtype=tokens.dtype)
     out[:, :-1] = tokens.expand(steps, -1)[~torch.eye(steps).bool()].view(steps, -1)
+    return out
+
+
+def _each_by_value(tokens, pad):
+    out = torch.full((len(tokens), len(tokens)), pad)
+    for row, token in zip(out, tokens, strict=True):
+        rest = tokens[tokens != token]
+        row[: len(rest)] = rest
     return out
 
 
@@ -249,6 +269,11 @@ EACH = Exercise(
                 pad,
             ),
             "You erase word i and everything behind it.",
+        ),
+        (
+            _each_by_value,
+            "A word may come twice. You take out every word that is like word i; only "
+            "place i should go.",
         ),
         (
             lambda tokens, pad: _each_by_index(tokens, pad).flip(0),

@@ -230,13 +230,15 @@ def _pool_inputs(generator: Generator) -> Iterator[tuple[Tensor, ...]]:
         shapes = (steps, width), (size, width), (size,), (size,)
         values, weight, bias, query = draw(generator, *shapes)
         yield values, weight, bias, 2 * query
+    values, weight, bias, query = draw(generator, (4, 2), (3, 2), (3,), (3,))
+    yield values, 5 * weight, bias, 200 * query  # exponentials overflow
 
 
 def _pool_by_loop(values, weight, bias, query):
     scores = []
     for row in values:
         scores.append(sum(query * (weight @ row + bias).tanh()))
-    powers = torch.stack(scores).exp()
+    powers = (torch.stack(scores) - max(scores)).exp()
     weights = powers / powers.sum()
     return sum(w * row for w, row in zip(weights, values, strict=True)), weights
 
@@ -250,6 +252,11 @@ def _pool_by_layer(values, weight, bias, query):
 def _read(values, scores):
     weights = scores.softmax(0)
     return weights @ values, weights
+
+
+def _pool_by_powers(values, weight, bias, query):
+    powers = ((values @ weight.mT + bias).tanh() @ query).exp()
+    return powers @ values / powers.sum(), powers / powers.sum()
 
 
 def _pool_sigmoid(values, weight, bias, query):
@@ -297,6 +304,11 @@ POOL = Exercise(
                 torch.full((len(v),), 1 / len(v)),
             ),
             "All weights are equal: this is mean pooling.",
+        ),
+        (
+            _pool_by_powers,
+            "Right for a short query. exp of a large score is infinite: take the "
+            "largest away first, or let `softmax` do it.",
         ),
         (
             _pool_hard,

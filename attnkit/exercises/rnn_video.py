@@ -36,6 +36,8 @@ def _read_inputs(generator: Generator) -> Iterator[tuple[Tensor, Tensor, Tensor]
         there[:2] = torch.tensor([True, False])
         yield 2 * scores, values, there
     yield *draw(generator, (2, 3), (3, 2)), torch.zeros(3, dtype=torch.bool)
+    scores = torch.tensor([[-300.0, 200, -301], [90, 0, 91]])  # the largest is missing
+    yield scores, draw(generator, (3, 2))[0], torch.tensor([True, False, True])
 
 
 def _read_by_parts(scores, values, there):
@@ -46,8 +48,17 @@ def _read_by_parts(scores, values, there):
 
 
 def _read_by_powers(scores, values, there):
-    powers = (scores - scores.max()).exp() * there
+    known = torch.where(there, scores, -1e9)
+    return _by_powers(known - known.amax(1, keepdim=True), values, there)
+
+
+def _by_powers(scores, values, there):
+    powers = scores.exp() * there
     return powers @ values / powers.sum(1, keepdim=True).clamp_min(1e-30)
+
+
+def _read_top_of_all(scores, values, there):
+    return _by_powers(scores - scores.amax(1, keepdim=True), values, there)
 
 
 def _read_all(scores, values, there):
@@ -95,6 +106,16 @@ READ = Exercise(
             _read_empty,
             "Right, except for a clip without any frame: there your weights are even, "
             "and a context is read out of nothing. It should be zero.",
+        ),
+        (
+            _by_powers,
+            "Right for small scores. exp of a large one is infinite, and where all are "
+            "very low every power is 0.",
+        ),
+        (
+            _read_top_of_all,
+            "You take away the largest score of all frames. If that frame is not "
+            "there, the powers of the others may all be 0.",
         ),
         (
             _read_inside_out,
