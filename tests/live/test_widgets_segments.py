@@ -141,7 +141,7 @@ def test_without_a_memory_none_is_spoken_of(bench: Bench) -> None:
     cost = page.locator("section[aria-label='In numbers'] .at-small").text_content()
     assert cost.endswith("on average over a segment: 7.5.")
     ticks = page.locator(".at-ticks text").all_text_contents()
-    assert "48" in ticks and "48.0" not in ticks
+    assert "60" in ticks and "60.0" not in ticks
 
 
 def test_the_prediction_is_checked(bench: Bench) -> None:

@@ -149,7 +149,7 @@ export function mount({ root, data, state, update, report, kernel }) {
       own.update({ tokens: free.tokens.map(symbol), notes: lost.map((is) => (is ? "changed" : "")) });
       const now_ = output.filter((_, t) => changed[t]).join(" ");
       const then = free.tokens.filter((_, t) => lost[t]).map(symbol).join(" ");
-      text(verdict, now_ || then ? `Your override wrote ${now_ || "nothing"} in place of ${then || "nothing"}.` : "Your override changed no symbol: the state had already gathered what the step needs.");
+      text(verdict, now_ || then ? `Your override wrote ${now_ || "nothing"} in place of ${then || "nothing"}.` : "Your override changed no symbol: what else the model knows may have decided it.");
     }
     const unknown = input.symbols.filter((_, i) => input.unknown[i]);
     text(notice, [unknown.length ? `Not in the vocabulary, read as unknown: ${[...new Set(unknown)].join(" ")}.` : "",
