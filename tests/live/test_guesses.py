@@ -8,7 +8,7 @@ import pytest
 
 from attnkit.live.orders import OrderMask
 from attnkit.transformer import PermutationLanguageModel
-from tests.live.test_widgets_guess import guess, untrained
+from tests.live.live_orders import guess, untrained
 
 
 def test_the_picture_and_its_words() -> None:

@@ -15,7 +15,7 @@ from attnkit.transformer import permutation_masks as masks
 from attnkit.transformer.longer_recipe import random_orders
 from attnkit.transformer.orders_page import OpenOrders, page_entries
 from tests.live.live_graphs import call, in_node, numbers
-from tests.live.test_widgets_guess import PLACES, SIZE, trained, untrained
+from tests.live.live_orders import PLACES, SIZE, trained, untrained
 
 
 def test_the_page_computes_what_the_model_does_in_24_orders() -> None:

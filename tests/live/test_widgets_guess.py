@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import json
 from typing import Any
 
@@ -10,38 +9,13 @@ import pytest
 import torch
 from axe_playwright_python.sync_playwright import Axe
 
-from attnkit.data.echoes import echoes
 from attnkit.live.guesses import Guesser
 from attnkit.live.orders import OrderMask
-from attnkit.transformer import PermutationLanguageModel
-from attnkit.transformer.longer_recipe import train_orders
+from tests.live.live_orders import PLACES, SIZE, guess, trained, untrained
 from tests.live.live_pages import view, write_page
 from tests.live.widget_bench import Bench, assert_near, in_node
 
 MODULE = "widgets/order_guess.js"
-SIZE, PLACES = 12, 12
-
-
-@functools.cache
-def trained() -> PermutationLanguageModel:
-    """The model of the chapter."""
-    texts = echoes(2000, 1, period=4, repeats=3).ids
-    return train_orders(texts, size=SIZE, seed=1)
-
-
-@functools.cache
-def untrained() -> PermutationLanguageModel:
-    """Random weights, large enough that letters are decided."""
-    torch.manual_seed(4)
-    model = PermutationLanguageModel(SIZE, embed_dim=16, num_heads=2).eval()
-    with torch.no_grad():
-        for parameter in model.encoder.parameters():
-            parameter.mul_(2)
-    return model
-
-
-def guess(**options: Any) -> OrderMask:
-    return OrderMask(model=untrained(), **options)
 
 
 def same_as_python(bench: Bench, made: OrderMask) -> dict:
