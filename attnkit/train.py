@@ -31,6 +31,7 @@ from attnkit.checkpoint import (
 )
 from attnkit.checks import check_positive
 from attnkit.processes import Batches, Processes, Stream, move
+from attnkit.progress import progress_bar
 from attnkit.train_checks import check_parts, check_resume, check_settings
 from attnkit.train_schedule import Schedule, make_schedule, take_up
 
@@ -152,13 +153,11 @@ def fit(
 
 
 def _bar(run: "_Run", progress: bool) -> tqdm:
-    # tqdm's bar for notebooks does not look at TQDM_DISABLE, so look here.
-    quiet = not progress or run.team.rank > 0 or "TQDM_DISABLE" in os.environ
-    return tqdm(
+    return progress_bar(
         total=run.setup["steps"],
         initial=run.history.steps,
         desc="training",
-        disable=quiet,
+        disable=not progress or run.team.rank > 0,
     )
 
 

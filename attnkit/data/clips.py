@@ -10,7 +10,6 @@ from typing import NamedTuple
 
 import torch
 from torch import Generator, Tensor
-from tqdm.auto import tqdm
 
 from attnkit.checks import (
     check_at_least,
@@ -18,6 +17,7 @@ from attnkit.checks import (
     check_positive,
     is_transformed,
 )
+from attnkit.progress import progress_bar
 
 from .vocabulary import BOS, EOS, PAD, Vocabulary
 
@@ -180,7 +180,7 @@ class MovingShapes:
         check_at_least("n", n, 1)
         if split not in SPLITS:
             raise ValueError(f"split: expected one of {SPLITS}, got {split!r}")
-        with tqdm(total=n, desc="clips", delay=1, disable=not progress) as bar:
+        with progress_bar(total=n, desc="clips", delay=1, disable=not progress) as bar:
             parts = []
             for script in self._scripts(n, generator, split):
                 parts.append(self._film(script, generator))

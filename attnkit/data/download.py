@@ -10,7 +10,7 @@ import zlib
 from collections.abc import Callable
 from pathlib import Path
 
-from tqdm.auto import tqdm
+from attnkit.progress import progress_bar
 
 CHUNK = 2**16
 _NETWORK = (
@@ -133,7 +133,7 @@ def _download(url: str, part: Path, timeout: float, progress: bool) -> None:
     request = urllib.request.Request(url, headers={"User-Agent": "attnkit"})
     with urllib.request.urlopen(request, timeout=timeout) as answer:
         size = _whole(answer.headers.get("Content-Length"))
-        bar = tqdm(
+        bar = progress_bar(
             total=size or None,
             unit="B",
             unit_scale=True,

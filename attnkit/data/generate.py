@@ -4,9 +4,8 @@ import calendar
 import random
 from collections.abc import Callable
 
-from tqdm.auto import tqdm
-
 from attnkit.checks import check_at_least, check_seed
+from attnkit.progress import progress_bar
 
 from .chinese import (
     DIGITS,
@@ -93,7 +92,7 @@ def _collect(n: int, seed: int, split: str | None, make: Draw) -> PairSet:
     check_seed(seed)
     rng = random.Random(f"{seed}/{split}")
     items: list[Item] = []
-    with tqdm(total=n, desc="pairs", disable=n < 50_000, leave=False) as bar:
+    with progress_bar(total=n, desc="pairs", disable=n < 50_000, leave=False) as bar:
         while len(items) < n:
             item = make(rng)
             if split is None or in_test(item.source) == (split == "test"):

@@ -11,9 +11,9 @@ from typing import NamedTuple
 
 import torch
 from torch import Tensor
-from tqdm.auto import tqdm
 
 from attnkit.checks import check_at_least, check_positive, check_seed
+from attnkit.progress import progress_bar
 
 from .pairs import in_test, pad
 from .vocabulary import PAD, Vocabulary
@@ -220,7 +220,7 @@ def reviews(n: int, seed: int = 1, *, split: str | None = None) -> ReviewSet:
         raise ValueError(f"split: expected 'train', 'test' or None, got {split!r}")
     rng = random.Random(f"{seed}/{split}/review")
     items: list[Review] = []
-    with tqdm(total=n, desc="reviews", disable=n < 20_000, leave=False) as bar:
+    with progress_bar(total=n, desc="reviews", disable=n < 20_000, leave=False) as bar:
         while len(items) < n:
             item = _draw(rng)
             if split is None or in_test(item.words) == (split == "test"):
