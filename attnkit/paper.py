@@ -189,6 +189,11 @@ def label_axis(axis: Axis, labels: Sequence[str] | None, count: int, name: str) 
     axis.set_ticks(range(count), [str(x) for x in labels], **turn)
 
 
+def literal(word: Any) -> str:
+    """A word of data: a `$` in it begins no formula."""
+    return str(word).replace("$", r"\$")
+
+
 def figures(value: float) -> str:
     """A number in as few figures as a bar or cell has room for."""
     return f"{value:.2f}" if abs(value) < 10 else f"{value:.3g}"

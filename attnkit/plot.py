@@ -25,7 +25,7 @@ from matplotlib.lines import Line2D
 
 from attnkit import palette, paper
 from attnkit.palette import COLOURS
-from attnkit.paper import CMAP, Figure, png, show, use_style
+from attnkit.paper import CMAP, Figure, literal, png, show, use_style
 
 __all__ = [
     "CMAP", "COLOURS", "Figure", "alignment", "bars", "curves", "heatmap", "links",
@@ -264,11 +264,6 @@ def panels(rows: int = 1, columns: int = 2, *, height: float = 2.8) -> tuple:
 
 
 # --------------------------------------------------------------------- details
-
-
-def literal(word: Any) -> str:
-    """A word of data: a `$` in it begins no formula."""
-    return str(word).replace("$", r"\$")
 
 
 def _allowed(ax: Axes, mask: Any, shape: tuple[int, ...]) -> np.ndarray:

@@ -23,7 +23,8 @@ PARTS |= {"TransformerKeys"}  # torch's own self-attention, for a chapter before
 PARTS |= {"Transformer", "LanguageModel", "EncoderLayer", "DecoderLayer"}
 PARTS |= {"FeedForward", "Embedding", "Sinusoidal", "Learned", "ScorePosition"}
 PARTS |= {"SegmentLanguageModel"}  # its attention is the card of its positions
-PARTS |= {"CaptionTransformer", "OpenHeads"}  # decoders whose heads have cards
+PARTS |= {"CaptionTransformer"}  # a decoder whose heads have cards
+PARTS |= {"OpenHeads", "OpenOrders"}  # models of a card, made ready for a page
 PARTS |= {"SequenceClassifier", "CaptionDecoder", "Captioner", "RegionEncoder"}
 every_card = pytest.mark.parametrize("card", CARDS, ids=lambda card: card.key)
 

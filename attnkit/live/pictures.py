@@ -44,7 +44,7 @@ def blend(ax, data, values, weights, output) -> None:
 def plane(ax, title: str, reach: float, words: dict[str, list[str]]) -> None:
     """An empty plane with words at the ends of its axes."""
     from attnkit.palette import EDGE, SOFT
-    from attnkit.plot import literal
+    from attnkit.paper import literal
 
     x, y = ([literal(word) for word in words[axis]] for axis in "xy")
     ax.set(xlim=(-reach, reach), ylim=(-reach, reach), xticks=[], yticks=[])
@@ -67,7 +67,7 @@ def arrow(ax, place: Point, kind: str, width: float) -> None:
 def mark(ax, place: Point, kind: str, shape: str, name: str) -> None:
     """A mark with its name, kept inside the plane."""
     from attnkit.palette import COLOURS, INK, PAPER
-    from attnkit.plot import literal
+    from attnkit.paper import literal
 
     size = 150 if shape == "*" else 60
     ax.scatter(
@@ -86,7 +86,7 @@ def mark(ax, place: Point, kind: str, shape: str, name: str) -> None:
 def share(ax, names: Sequence[str], weights: Sequence[float]) -> None:
     """The weights as lying bars with their names above them."""
     from attnkit.palette import COLOURS, RAMP
-    from attnkit.plot import literal
+    from attnkit.paper import literal
 
     places = range(len(names))
     ax.barh(places, [1] * len(names), 0.34, color=RAMP[0])

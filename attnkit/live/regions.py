@@ -249,7 +249,7 @@ class WordToRegion(LiveWidget):
 
 def looks(image: Tensor, words: Sequence[str], weights: Tensor) -> Any:
     """The image once per word, with frames as thick as weights (T, rows, columns)."""
-    from attnkit import plot
+    from attnkit import paper, plot
     from attnkit.palette import COLOURS as INKS
 
     columns = min(4, max(1, len(words)))
@@ -260,7 +260,7 @@ def looks(image: Tensor, words: Sequence[str], weights: Tensor) -> Any:
         ax.axis("off")
     for ax, word, weight in zip(flat, words, weights, strict=False):
         ax.imshow(image.permute(1, 2, 0).clamp(0, 1).numpy())
-        ax.set_title(plot.literal(word), fontsize=10)
+        ax.set_title(paper.literal(word), fontsize=10)
         frame_regions(ax, weight, INKS["weight"])
     return figure
 

@@ -157,8 +157,9 @@
   function glossary() {
     const lists = [...article.querySelectorAll("dl.glossary")];
     if (!lists.length) return;
+    /* Chinese words of a script must stand on its page too: its font has no others. */
     const field = make("input", {
-      type: "search", class: "book-filter", placeholder: "Find a term · 查找术语",
+      type: "search", class: "book-filter", placeholder: "Find a term · 查术语",
       "aria-label": "Find a term",
     });
     const none = make("p", { role: "status" });
@@ -210,7 +211,7 @@
     for (const box of article.querySelectorAll(boxes)) {
       if (box.tagName === "SPAN") continue;
       const name = Object.keys(named).find((selector) => box.matches(selector));
-      const scrolls = box.scrollWidth > box.clientWidth + 1;
+      const scrolls = box.scrollWidth > box.clientWidth;
       if (scrolls) box.tabIndex = 0;
       else if (box.tabIndex === 0) box.removeAttribute("tabindex");
       if (!name) continue;
