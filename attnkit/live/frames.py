@@ -7,8 +7,8 @@ The widget knows no family by name: it asks a model for `encode`, `step` and
 from __future__ import annotations
 
 import base64
-import warnings
 from collections.abc import Sequence
+from functools import partial
 from typing import Any, ClassVar
 
 import torch
@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from attnkit.data import BOS, EOS, PAD
 from attnkit.data.clips import BACKGROUND, VOCABULARY, as_floats
 from attnkit.live.checks import as_whole, check_has
-from attnkit.live.pack import Unpackable, kept, pack
+from attnkit.live.pack import kept, pack_if_possible
 from attnkit.live.widget import LiveWidget
 
 
@@ -82,7 +82,8 @@ class WordToFrame(LiveWidget):
             raise ValueError(f"clips: expected 1 to 4, got {count}")
         self.model = kept(model, precision)
         self.clips, self.max_steps = clips, as_whole("max_steps", max_steps, 1)
-        data = _packed(self.model, length, precision)
+        find = partial(self.model.page_entries, length)
+        data = pack_if_possible(find, precision)
         data |= {
             "clips": [_clip(clips, i) for i in range(count)],
             "frames": length,
@@ -198,19 +199,6 @@ class WordToFrame(LiveWidget):
 
 def _entropy(weights: Tensor) -> Tensor:
     return -(weights * weights.clamp_min(1e-30).log()).sum(-1)
-
-
-def _packed(model: nn.Module, frames: int, precision: str) -> dict[str, Any]:
-    """The model for the page, or None and the reason why Python has to compute."""
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            entries = model.page_entries(frames)
-            return {"model": pack(entries, precision), "reason": ""}
-    except Unpackable as error:
-        text = " ".join(str(error).removeprefix("entries: ").split())
-        reason = f"The page cannot run this model by itself ({text[:200]})."
-        return {"model": None, "reason": reason}
 
 
 def _clip(clips: Any, i: int) -> dict[str, Any]:

@@ -6,10 +6,8 @@ The widget knows no family by name. It finds what the page can run in the module
 
 from __future__ import annotations
 
-import importlib
 import string
 import unicodedata
-import warnings
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -17,7 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from attnkit.live.checks import as_whole, check_has, check_names
-from attnkit.live.pack import kept, pack
+from attnkit.live.pack import entries_beside, kept, pack
 
 TEXT = "LAKELAKELAKE"
 EXAMPLES = ("HIDEHIDEHIDE", "LAKELIKELAKE", "ABCDEFGHIJKL")
@@ -61,7 +59,10 @@ class Guesser:
         check_has("model", model, "forward", "parameters", "embedding")
         self.model, self.size = kept(model, precision), size
         self.period = as_whole("period", period, 1, size)
-        entries = _entries(self.model, size)
+        entries = entries_beside(self.model, "orders_page", size)
+        if entries is None:
+            got = type(model).__name__
+            raise ValueError(f"model: expected a model of all orders, got a {got}")
         self.reader, inputs = entries["run"]
         with torch.no_grad():
             count = self.reader(**inputs).shape[-1]
@@ -73,9 +74,7 @@ class Guesser:
             raise ValueError(
                 f"symbols: expected different capital letters, got {sorted(odd)}"
             )
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            self.packed = pack(entries, precision)
+        self.packed = pack(entries, precision)
 
     def begin(
         self, text: str, examples: Sequence[str]
@@ -209,19 +208,3 @@ def _plain(text: str) -> str:
     """Capitals without accents."""
     plain = unicodedata.normalize("NFKD", text).upper()
     return "".join(c for c in plain if not unicodedata.category(c).startswith("M"))
-
-
-def _entries(model: nn.Module, size: int) -> Mapping[str, Any]:
-    """What the family of the model can run in the page."""
-    package = type(model).__module__.rpartition(".")[0]
-    name = f"{package}.orders_page"
-    try:
-        page = importlib.import_module(name) if package else None
-    except ModuleNotFoundError as error:
-        if error.name not in (name, package):
-            raise
-        page = None
-    if page is None:
-        got = type(model).__name__
-        raise ValueError(f"model: expected a model of all orders, got a {got}")
-    return page.page_entries(model, size)

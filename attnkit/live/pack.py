@@ -24,7 +24,9 @@ from __future__ import annotations
 
 import base64
 import copy
-from collections.abc import Mapping
+import importlib
+import warnings
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import torch
@@ -84,6 +86,26 @@ def pack(entries: Mapping[str, Entry], precision: str = "float32") -> dict[str, 
     }
 
 
+def pack_if_possible(
+    find: Callable[[], Mapping[str, Any]], precision: str
+) -> dict[str, Any]:
+    """The model for the page, or None and the reason why Python has to compute.
+
+    Args:
+        find: returns what `pack` takes, or something packed before; may raise
+            `Unpackable`.
+        precision: see `pack`.
+    """
+    try:
+        found = find()
+        packed = dict(found) if "format" in found else pack(found, precision)
+        return {"model": packed, "reason": ""}
+    except Unpackable as error:
+        text = " ".join(str(error).removeprefix("entries: ").split())
+        reason = f"The page cannot run this model by itself ({text[:200]})."
+        return {"model": None, "reason": reason}
+
+
 def check_precision(precision: str) -> None:
     """Raise `ValueError` unless `precision` is one of `PRECISIONS`."""
     if precision not in PRECISIONS:
@@ -117,6 +139,29 @@ def rounded(module: nn.Module) -> nn.Module:
     return twin
 
 
+def entries_beside(
+    model: nn.Module, page: str, *sizes: int
+) -> Mapping[str, Entry] | None:
+    """What the family of a model can run in the page.
+
+    Args:
+        model: any module.
+        page: a module's name beside the model's own; its `page_entries(model, *sizes)`
+            answers.
+
+    Returns:
+        What `pack` takes; None where the family has no such module.
+    """
+    package = type(model).__module__.rpartition(".")[0]
+    try:
+        found = importlib.import_module(f"{package}.{page}") if package else None
+    except ModuleNotFoundError as error:
+        if error.name not in (package, f"{package}.{page}"):
+            raise
+        return None
+    return found.page_entries(model, *sizes) if hasattr(found, "page_entries") else None
+
+
 # ---- exporting -----------------------------------------------------------------------
 
 
@@ -127,10 +172,12 @@ def _export(
     training = module.training
     module.eval()
     try:
-        program = torch.export.export(
-            module, tuple(args), dict(kwargs), dynamic_shapes=dynamic, strict=False
-        )
-        program = program.run_decompositions()
+        with warnings.catch_warnings():  # of torch's own parts: nothing a reader can do
+            warnings.simplefilter("ignore")
+            program = torch.export.export(
+                module, tuple(args), dict(kwargs), dynamic_shapes=dynamic, strict=False
+            )
+            program = program.run_decompositions()
     except RuntimeError as error:
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
         raise Unpackable(

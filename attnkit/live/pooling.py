@@ -7,7 +7,6 @@ The widget knows no family by name. It asks a model for `states(tokens)`, for
 from __future__ import annotations
 
 import re
-import warnings
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
@@ -280,6 +279,4 @@ def _packed(
     tokens, mask = rows([UNK], size)
     inputs = {"tokens": tokens, "mask": mask, "forced": torch.zeros(tokens.shape)}
     inputs["use_forced"] = torch.zeros(len(tokens))
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        return pack({n: (Reader(m), inputs) for n, m in models.items()}, precision)
+    return pack({n: (Reader(m), inputs) for n, m in models.items()}, precision)

@@ -16,7 +16,7 @@ from attnkit.live.characters import characters, narrow
 from attnkit.live.checks import as_matrix, as_number, as_whole, check_has
 from attnkit.live.decode import decode
 from attnkit.live.pack import kept
-from attnkit.live.translate import _packed, _symbols
+from attnkit.live.translate import packed_translator, symbols_of
 from attnkit.live.widget import LiveWidget
 
 
@@ -112,7 +112,7 @@ class BottleneckRace(LiveWidget):
             "prompt": f"{prompt}, up to {most} characters",
         }
         sizes = (most, data["max_steps"])
-        data |= _symbols(vocabularies) | self._graphs(entries or {}, sizes, precision)
+        data |= symbols_of(vocabularies) | self._graphs(entries or {}, sizes, precision)
         first = next(
             x for x in data["examples"] if len(x["source"]) == _one(length, lengths)
         )
@@ -127,7 +127,7 @@ class BottleneckRace(LiveWidget):
     ) -> dict[str, Any]:
         """Both models for the page, or neither and the reason."""
         packed = [
-            _packed(model, entries.get(name), sizes, precision)
+            packed_translator(model, entries.get(name), sizes, precision)
             for name, model in self.models.items()
         ]
         reasons = [part["reason"] for part in packed if part["reason"]]

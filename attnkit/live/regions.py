@@ -6,7 +6,6 @@ The widget knows no family by name: it asks each model for `encoder` (with `rows
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
@@ -27,8 +26,9 @@ from attnkit.data.scenes import (
     stamps,
 )
 from attnkit.live.checks import as_whole, check_has
-from attnkit.live.pack import Unpackable, kept, pack
+from attnkit.live.pack import kept, pack_if_possible
 from attnkit.live.widget import LiveWidget
+from attnkit.live.writer import Entry
 
 Scene = Sequence[Thing | Sequence[Any]]
 TAPS = ("look", "draw")
@@ -112,7 +112,8 @@ class WordToRegion(LiveWidget):
         self.check_state(state)
         top = self.rows * self.columns - 1
         mark = self._mark(listed[0]) if mark is None else as_whole("mark", mark, 0, top)
-        data = _packed(self.models, precision) | self._known(listed, mark)
+        packed = pack_if_possible(lambda: _entries(self.models), precision)
+        data = packed | self._known(listed, mark)
         traits = {"kind": "word_to_region", **traits}
         super().__init__(data, state, caption=caption or self.CAPTION, **traits)
         self.alt = alt or self._say()
@@ -292,21 +293,13 @@ def _kept(models: Mapping[str, nn.Module], precision: str) -> nn.ModuleDict:
     return kept(nn.ModuleDict(dict(models)), precision)
 
 
-def _packed(models: Mapping[str, nn.Module], precision: str) -> dict[str, Any]:
-    """The models for the page, or None and the reason why Python has to compute."""
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            entries = {
-                f"{kind}_{name}": entry
-                for kind, model in models.items()
-                for name, entry in model.page_entries().items()
-            }
-            return {"model": pack(entries, precision), "reason": ""}
-    except Unpackable as error:
-        text = " ".join(str(error).removeprefix("entries: ").split())
-        reason = f"The page cannot run this model by itself ({text[:200]})."
-        return {"model": None, "reason": reason}
+def _entries(models: Mapping[str, nn.Module]) -> dict[str, Entry]:
+    """What the page can run of all models."""
+    return {
+        f"{kind}_{name}": entry
+        for kind, model in models.items()
+        for name, entry in model.page_entries().items()
+    }
 
 
 def _things(scene: Scene) -> list[Thing]:

@@ -7,8 +7,6 @@ finds what the page can run in the module `heads_page` beside the model's own
 
 from __future__ import annotations
 
-import importlib
-import warnings
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
@@ -17,7 +15,7 @@ from torch import Tensor, nn
 
 from attnkit.data.repeats import LETTERS, folded, successors
 from attnkit.live.checks import as_whole, check_has, check_names
-from attnkit.live.pack import check_precision, kept, pack
+from attnkit.live.pack import check_precision, entries_beside, kept, pack
 from attnkit.live.widget import LiveWidget
 
 PRESETS = ("causal", "full", "local", "padding")
@@ -91,11 +89,16 @@ class SelfAttention(LiveWidget):
         check_has("model", model, "layers")
         self.size = as_whole("max_tokens", max_tokens, 2, 32)
         self.model = kept(model, precision)
-        found = entries or _entries(self.model, self.size)
+        found = entries or entries_beside(self.model, "heads_page", self.size)
+        if found is None:
+            raise ValueError(
+                f"model: expected a language model with open heads, got a "
+                f"{type(model).__name__}; give entries"
+            )
         self._open(*found["run"], symbols)
         self._check_text(text)
         data = {
-            "model": _packed(found, precision),
+            "model": pack(found, precision),
             "symbols": self.symbols,
             "examples": [text, *examples][:12],
             "size": self.size,
@@ -284,27 +287,3 @@ def sure(odds: Tensor, ids: Sequence[int]) -> list[float | None]:
     return [
         right[which].mean().item() if which.any() else None for which in (told, ~told)
     ]
-
-
-def _entries(model: nn.Module, size: int) -> Mapping[str, Any]:
-    """What the family of the model can run in the page."""
-    package = type(model).__module__.rpartition(".")[0]
-    name = f"{package}.heads_page"
-    try:
-        page = importlib.import_module(name) if package else None
-    except ModuleNotFoundError as error:
-        if error.name not in (name, package):
-            raise
-        page = None
-    if page is None:
-        raise ValueError(
-            f"model: expected a language model with open heads, got a "
-            f"{type(model).__name__}; give entries"
-        )
-    return page.page_entries(model, size)
-
-
-def _packed(entries: Mapping[str, Any], precision: str) -> dict[str, Any]:
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        return pack(entries, precision)

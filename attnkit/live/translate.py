@@ -6,8 +6,6 @@ what the page can run in the module `page` beside the model's own (`page_entries
 
 from __future__ import annotations
 
-import importlib
-import warnings
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
@@ -17,7 +15,14 @@ from attnkit.data import BOS, EOS, PAD, UNK
 from attnkit.live.characters import characters, narrow
 from attnkit.live.checks import as_number, as_whole, check_has
 from attnkit.live.decode import decode
-from attnkit.live.pack import FORMAT, PRECISIONS, Unpackable, kept, pack
+from attnkit.live.pack import (
+    FORMAT,
+    PRECISIONS,
+    Unpackable,
+    entries_beside,
+    kept,
+    pack_if_possible,
+)
 from attnkit.live.widget import LiveWidget
 
 SPLITS = ("characters", "words")
@@ -103,8 +108,10 @@ class TypeToAlign(LiveWidget):
         length_penalty = as_number("length_penalty", length_penalty)
         self.model = kept(model, precision)
         self.vocabularies = vocabularies
-        data = _packed(self.model, entries, (max_source, max_steps), precision)
-        data |= _symbols(vocabularies) | {
+        data = packed_translator(
+            self.model, entries, (max_source, max_steps), precision
+        )
+        data |= symbols_of(vocabularies) | {
             "examples": _examples(examples, split, max_source),
             "grammar": grammar,
             "split": split,
@@ -211,45 +218,32 @@ def _check(
         as_whole(name, value, 1)
 
 
-def _packed(
+def packed_translator(
     model: nn.Module,
     entries: Mapping[str, Any] | None,
     sizes: tuple[int, int],
     precision: str,
 ) -> dict[str, Any]:
     """The model for the page, or None and the reason why Python has to compute."""
-    try:
-        if entries is None:
-            entries = _entries(model, *sizes)
-        ready = "format" in entries
-        found = entries.get("entries", {}) if ready else entries
-        if not found.keys() >= ENTRIES or (ready and entries["format"] != FORMAT):
-            raise ValueError(f"entries: expected encode and step, got {list(entries)}")
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            packed = dict(entries) if ready else pack(entries, precision)
-        return {"model": packed, "reason": ""}
-    except Unpackable as error:
-        text = " ".join(str(error).removeprefix("entries: ").split())
-        reason = f"The page cannot run this model by itself ({text[:200]})."
-        return {"model": None, "reason": reason}
+    return pack_if_possible(lambda: _found(model, entries, sizes), precision)
 
 
-def _entries(model: nn.Module, source: int, steps: int) -> Mapping[str, Any]:
-    """What the family of the model can run in the page, from its module `page`."""
-    name = f"{type(model).__module__.rpartition('.')[0]}.page"
-    try:
-        page = importlib.import_module(name) if name[0] != "." else None
-    except ModuleNotFoundError as error:
-        if error.name not in (name, name.rpartition(".")[0]):
-            raise
-        page = None
-    if not hasattr(page, "page_entries"):
+def _found(
+    model: nn.Module, entries: Mapping[str, Any] | None, sizes: tuple[int, int]
+) -> Mapping[str, Any]:
+    """The graphs that were given, or those of the model's family."""
+    if entries is None:
+        entries = entries_beside(model, "page", *sizes)
+    if entries is None:
         raise Unpackable(f"there are no graphs for a {type(model).__name__}")
-    return page.page_entries(model, source, steps)
+    ready = "format" in entries
+    found = entries.get("entries", {}) if ready else entries
+    if not found.keys() >= ENTRIES or (ready and entries["format"] != FORMAT):
+        raise ValueError(f"entries: expected encode and step, got {list(entries)}")
+    return entries
 
 
-def _symbols(vocabularies: tuple[Any, Any]) -> dict[str, Any]:
+def symbols_of(vocabularies: tuple[Any, Any]) -> dict[str, Any]:
     """What the page has to know of both vocabularies."""
     if not isinstance(vocabularies, tuple | list) or len(vocabularies) != 2:
         raise ValueError(f"vocabularies: expected a pair, got {vocabularies!r}")
