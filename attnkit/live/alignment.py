@@ -31,6 +31,8 @@ class Alignment(LiveWidget):
         row_title, column_title: what a row and a column are, as "pooling" and "step";
             "asks" and "is read" where a sequence reads itself (the columns end with the
             words of the rows), else "written" and "source".
+        value_name: the letter of what is summed, as "h" (a state of the encoder) or "v"
+            (a value); "v" where a sequence asks and is read, else "h".
         lang: language of the source, e.g. "zh", for screen readers and fonts.
         caption, alt, slug: see `LiveWidget`.
 
@@ -49,6 +51,7 @@ class Alignment(LiveWidget):
         units: Sequence[int] | None = None,
         row_title: str | None = None,
         column_title: str | None = None,
+        value_name: str | None = None,
         lang: str = "",
         caption: str = "",
         alt: str | None = None,
@@ -70,6 +73,9 @@ class Alignment(LiveWidget):
         titles = _titles(source, target, row_title, column_title)
         if titles != WRITTEN:
             data["titles"] = titles
+        value = value_name or ("v" if titles == OWN else "h")
+        if value != "h":
+            data["value"] = check_names("value_name", [value], 1)[0]
         traits = {"kind": "alignment", "reserve": self.room(data, caption), **traits}
         super().__init__(data, {"step": step}, caption=caption, **traits)
         self.alt = alt or self._say()

@@ -173,6 +173,23 @@ def test_titles_of_rows_and_columns(
     assert axes.get_ylabel() == (titles or ["written"])[0]
 
 
+@pytest.mark.parametrize(
+    ("target", "options", "letter"),
+    [
+        (list("ab"), {}, "v"),
+        (list("xy"), {}, "h"),
+        (list("ab"), {"row_title": "written", "column_title": "source"}, "h"),
+        (list("xy"), {"value_name": "v"}, "v"),
+    ],
+)
+def test_what_is_summed_has_its_letter(
+    bench: Bench, target: list, options: dict, letter: str
+) -> None:
+    page = bench.show(Alignment(list("ab"), target, [[0.5, 0.5]] * 2, **options))
+    context = page.locator(".at-equation").text_content()
+    assert f"{letter}a" in context and f"{letter}b" in context
+
+
 @pytest.mark.parametrize("width", [390, 1280])
 def test_many_columns_are_never_narrower_than_a_letter(
     bench: Bench, width: int

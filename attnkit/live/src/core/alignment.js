@@ -16,14 +16,15 @@ export function forward({ weights, truth }) {
   };
 }
 
-/** The equation of a step: the context as a sum over its largest weights. */
-export function contextLines(source, output, weights, step, place) {
+/** The equation of a step: the context as a sum over its largest weights. What is summed
+ * is a state `h` of the encoder, unless it is said to be something else. */
+export function contextLines(source, output, weights, step, place, value = "h") {
   const row = weights[step];
   const top = [...row.keys()].sort((a, b) => row[b] - row[a]).slice(0, 3);
   const rest = 1 - top.reduce((sum, i) => sum + row[i], 0);
   return [
     { name: "weight", parts: [`*a*_${step + 1},${place + 1}_ (${output[step]} reads ${source[place]}) = `, { text: num(row[place], 3), pick: { source: place, output: step }, kind: "weight" }] },
-    { name: "context", parts: [`*c*_${step + 1}_ = `, ...top.flatMap((i, n) => [n ? " + " : "", { text: `${num(row[i])} *h*_${source[i]}_`, pick: { source: i, output: step }, kind: "value" }]),
+    { name: "context", parts: [`*c*_${step + 1}_ = `, ...top.flatMap((i, n) => [n ? " + " : "", { text: `${num(row[i])} *${value}*_${source[i]}_`, pick: { source: i, output: step }, kind: "value" }]),
       ...(source.length > 3 ? [` + … (${num(Math.max(0, rest))} on the others)`] : [])] },
   ];
 }
