@@ -114,7 +114,8 @@ def layers_needed(distance: int, window: int, everyone: bool) -> int:
     """Layers until what stands at one place can be known at another.
 
     Args:
-        distance: places between them, 0 or more; neither is a global place.
+        distance: how many places apart they stand, 0 or more (1: neighbours);
+            neither is global.
         window: places that a layer sees on either side.
         everyone: there is one global place, that sees all and is seen by all.
 

@@ -213,7 +213,7 @@ def shift(scores: Tensor) -> Tensor:
 
     Returns:
         (N, M): column j is key j. Query i stands at place M - N + i, so that its
-        distance to key j is M - N + i - j. Keys behind the query get 0.
+        distance to key j is M - N + i - j. Keys after the query get 0.
     """
     n, m = scores.shape
     wide = torch.cat([scores.new_zeros(n, 1), scores], 1)  # (N, M + 1)
@@ -275,7 +275,7 @@ SHIFT = Exercise(
                 .view(s.shape[1] + 1, len(s))[1:]
                 .view(s.shape)
             ),
-            "Moved rightly; but behind a query the trick leaves numbers of the next "
+            "Moved rightly; but after a query the trick leaves numbers of the next "
             "row. Set them to 0.",
         ),
         (

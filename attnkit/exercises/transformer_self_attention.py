@@ -77,7 +77,7 @@ ALIBI = Exercise(
         ),
         (
             _alibi_signed,
-            "Your distances have a sign, so keys behind the query cost less than "
+            "Your distances have a sign, so keys after the query cost less than "
             "nothing. Take the absolute value.",
         ),
         (
@@ -94,7 +94,7 @@ ALIBI = Exercise(
         ),
         (
             lambda n, heads: alibi(n, heads).tril(),
-            "Keys behind the query in the text cost nothing. Distance counts both "
+            "Keys after the query in the text cost nothing. Distance counts both "
             "ways; a mask is another matter.",
         ),
         (
@@ -123,8 +123,8 @@ def layer_costs(n: int, d: int) -> tuple[int, int]:
     Returns:
         Two whole numbers. Self-attention: the four projections (queries, keys,
         values, output), the scores, and the sum of the values; softmax left out.
-        LSTM: in each step four gates, each with a d × d matrix for the input and one
-        for the state; the gating itself left out.
+        LSTM: in each step three gates and the new content, each with a d × d matrix
+        for the input and one for the state; the gating itself left out.
     """
     attention = 4 * n * d * d + 2 * n * n * d
     recurrent = 8 * n * d * d

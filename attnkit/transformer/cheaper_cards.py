@@ -149,11 +149,11 @@ enter(
     title="Tiled attention (online softmax)",
     summary="Exact softmax attention that reads keys block by block and never holds "
     "the table of weights; what FlashAttention does in one kernel.",
-    year=2018,
-    month=5,
-    paper="Online normalizer calculation for softmax",
-    link="arXiv:1805.02867",
-    cite="milakov2018online",
+    year=2021,
+    month=12,
+    paper="Self-attention Does Not Need O(n^2) Memory",
+    link="arXiv:2112.05682",
+    cite="rabe2021self",
     normalize=Step(
         "softmax, its maximum and its sum kept up to date from block to block",
         r"m' = \max(m, \max_j e_j), \quad "

@@ -66,7 +66,7 @@ _enter(
     key="two_stream",
     title="Two-stream attention (XLNet)",
     summary="Any order of prediction: a content stream that sees itself and a query "
-    "stream that knows its place alone read the same keys and values.",
+    "stream that knows its place but not its own symbol read the same keys and values.",
     year=2019,
     month=6,
     paper="XLNet: Generalized Autoregressive Pretraining for Language Understanding",

@@ -164,7 +164,8 @@ class Rotary(ScorePosition):
     $$q'_t = R(t\,\omega)\,q_t \qquad k'_s = R(s\,\omega)\,k_s \qquad
     q_t'^\top k_s' = q_t^\top R((s - t)\,\omega)\,k_s$$
 
-    Entry $i$ is paired with entry $i + d/2$, as in the weights that are published.
+    Entry $i$ is paired with entry $i + d/2$. The paper pairs neighbours: up to the
+    order of the entries it is the same.
 
     Args:
         head_dim: $d$, even.

@@ -47,8 +47,9 @@ def tiled_attention(
         ValueError: a shape, dtype or mask does not fit.
 
     Source:
-        Milakov and Gimelshein 2018 (arXiv:1805.02867); Dao et al. 2022
-        (arXiv:2205.14135), whose kernel keeps the tiles in fast memory.
+        Milakov and Gimelshein 2018 (arXiv:1805.02867) for the softmax; Rabe and Staats
+        2021 (arXiv:2112.05682) for attention by it; Dao et al. 2022 (arXiv:2205.14135),
+        whose kernel keeps the tiles in fast memory.
     """
     check_rows(query, key, value)
     check_positive("block", block)

@@ -46,8 +46,7 @@ def window_attention(
         ValueError: a shape, dtype, mask or number does not fit.
 
     Source:
-        Beltagy, Peters and Cohan 2020 (arXiv:2004.05150), section 3.1; Child et al.
-        2019 (arXiv:1904.10509) for gaps.
+        Beltagy, Peters and Cohan 2020 (arXiv:2004.05150), section 3.1.
     """
     check_rows(query, key, value)
     n = query.shape[-2]
