@@ -330,6 +330,20 @@ def test_another_theme_paints_again_and_keeps_what_is_half_typed(bench: Bench) -
     assert guess.input_value() == "12"
 
 
+NEVER = """let now = 0, wait = setTimeout;
+performance.now = () => (now += 20);
+window.setTimeout = (then, ms) => (ms === undefined ? 0 : wait(then, ms));
+"""  # a machine so slow that long computing stops after its first slice
+
+
+def test_a_cursor_has_a_value_before_its_curve_is_computed(bench: Bench) -> None:
+    bench.page.add_init_script(NEVER)
+    page = bench.show(AttentionCost())
+    errors = page.get_by_role("slider", name="Error of the contexts")
+    assert not page.locator(".at-curve").last.locator(".at-ticks text").count()
+    assert errors.get_attribute("aria-valuenow") == "0"
+
+
 def test_a_finger_that_scrolls_over_a_curve_changes_nothing(
     bench: Bench, chromium: Any
 ) -> None:

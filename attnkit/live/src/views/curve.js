@@ -30,7 +30,7 @@ export function curve({ label, xLabel, yLabel, xAxis, seriesAxis, names, top, bo
   const xTicks = svg("g", { class: "at-ticks" });
   const yTicks = svg("g", { class: "at-ticks" });
   const drawing = svg("svg", { viewBox: `0 0 ${W} ${H}`, class: "at-curve", tabindex: 0, role: "slider",
-    "aria-label": `${label}, cursor`, "aria-valuemin": 0 },
+    "aria-label": `${label}, cursor`, "aria-valuemin": 0, "aria-valuenow": 0, "aria-valuemax": 0 },
   svg("path", { class: "at-axes", d: `M${BOX.left} ${BOX.top}V${H - BOX.bottom}H${W - BOX.right}` }),
   xTicks, yTicks, ...bands, sign, cursor, ...lines, ...rings, ...dots, caption(xLabel));
   const el = h("div", { class: "at-view" }, h("div", { class: "at-label", id }, label), drawing);
