@@ -291,6 +291,7 @@ def test_two_processes_average_their_gradients_and_resume(tmp_path):
     assert first["losses"] == pytest.approx(losses, rel=1e-5)
     assert first["weight"][0] == pytest.approx(model.weight[0].tolist(), rel=1e-4)
     assert shown.count("[00:00<?, ?it/s]") == 1  # one bar, as it opens
+    assert "100%" in shown  # a slow machine may draw its end twice
     assert [path.name for path in tmp_path.glob("*.pt")] == ["run.pt"]
 
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Sequence
-from functools import partial
 from typing import Any, ClassVar
 
 import torch
@@ -82,8 +81,7 @@ class WordToFrame(LiveWidget):
             raise ValueError(f"clips: expected 1 to 4, got {count}")
         self.model = kept(model, precision)
         self.clips, self.max_steps = clips, as_whole("max_steps", max_steps, 1)
-        find = partial(self.model.page_entries, length)
-        data = pack_if_possible(find, precision)
+        data = pack_if_possible(lambda: self.model.page_entries(length), precision)
         data |= {
             "clips": [_clip(clips, i) for i in range(count)],
             "frames": length,
