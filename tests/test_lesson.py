@@ -61,6 +61,15 @@ def test_a_claim_that_does_not_hold_stops_a_build(
         measured("the gap is wide", np.bool_(False), 0.12)
 
 
+def test_a_clock_stops_no_build(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+) -> None:
+    monkeypatch.setenv("CI", "1")
+    measured("it is faster", False, 0.9, clock=True)
+    first, second = capsys.readouterr().out.splitlines()
+    assert first == "✗ it is faster (0.9)" and "disturbs a clock" in second
+
+
 def test_a_claim_that_does_not_hold_lets_a_reader_go_on(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
 ) -> None:
@@ -85,7 +94,7 @@ def test_the_record_holds_what_failed_too(
     monkeypatch.setenv("ATTNKIT_CHAPTER", "rnn/alignment")
     monkeypatch.setenv("ATTNKIT_SEED", "4")
     measured("注意力 helps", True, torch.tensor([[0.5, 2.0]]))
-    measured("it is free", False, float("inf"))
+    measured("it is free", False, float("inf"), clock=True)
     lines = [json.loads(line) for line in record.read_text("utf-8").splitlines()]
     common = {"chapter": "rnn/alignment", "seed": 4}
     assert lines == [

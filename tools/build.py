@@ -24,7 +24,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from tools import report
-from tools.execute import ChapterError, fresh, run, seconds
+from tools.execute import ChapterError, fresh, missed, run, seconds
 from tools.project import BUILD, HTML, ROOT, chapter_name, run_pages
 
 STAGE, OLD = BUILD / "next", BUILD / "old"
@@ -64,6 +64,8 @@ def run_one(path: Path) -> str | None:
     except ChapterError as error:
         return str(error)
     say(f"  {name}: done in {seconds(path)} s")
+    for line in missed(path):
+        say(f"  {name}: a clock says {line}")
     return None
 
 

@@ -229,3 +229,10 @@ def run(path: Path, progress: Callable[[int, int], None] | None = None) -> Noteb
 def seconds(path: Path) -> float | None:
     """How long the kept run of a chapter took, None where there is none."""
     return record(path).get("seconds")
+
+
+def missed(path: Path) -> list[str]:
+    """The lines of the kept run that tell of a claim, by the clock, that failed."""
+    cells = nbformat.read(executed_path(path), as_version=4).cells
+    said = "".join(out.get("text", "") for c in cells for out in c.get("outputs", []))
+    return [line for line in said.splitlines() if line.startswith("✗ ")]

@@ -106,6 +106,13 @@ def test_only_what_changed_runs_again(project: Path) -> None:
     assert ran(build(project, run)[1]) == set()
 
 
+def test_a_clock_that_was_disturbed_is_told_of(project: Path) -> None:
+    chapter(project, "one/a", "print('✓ it is right (1)')\nprint('✗ it is fast (2)')")
+    status, text = build(project, "--run")
+    assert status == 0 and "one/a: a clock says ✗ it is fast (2)" in text
+    assert "right" not in text
+
+
 def test_pages_show_the_present_state(project: Path) -> None:
     status, text = build(project)
     assert status == 0, text
