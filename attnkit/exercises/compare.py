@@ -89,6 +89,20 @@ def difference(
     return None if got == want else f"expected {_short(want)}, got {_short(got)}"
 
 
+def fitted(got: Any, want: Any) -> Any:
+    """A right answer as `want` is: tensors of its dtypes, numbers where it has numbers.
+    What fits already comes back itself."""
+    if isinstance(want, Tensor):
+        return torch.as_tensor(got, dtype=want.dtype)
+    if isinstance(want, list | tuple):
+        like = want if len(want) == len(got) else [*want[:1]] * len(got)
+        parts = [fitted(*pair) for pair in zip(got, like, strict=False)]
+        fits = all(a is b for a, b in zip(parts, got, strict=False))
+        return got if fits else tuple(parts)
+    number = isinstance(want, int | float) and isinstance(got, Tensor | np.ndarray)
+    return got.item() if number else got
+
+
 def _tensors(got: Any, want: Tensor, tolerance: float, nan_equal: bool) -> str | None:
     if want.dim() == 0 and isinstance(got, int | float):
         got = torch.tensor(got)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 from typing import Any
 
-from attnkit.exercises import engine, record
+from attnkit.exercises import compare, engine, record
 from attnkit.exercises.display import Note, Row, Table
 from attnkit.lesson import Source
 
@@ -14,7 +15,9 @@ _shown: dict[str, int] = {}
 def use(key: str | engine.Exercise, answer: Any = None) -> Any:
     """The reader's answer if it passes, else the book's, so that later cells run.
 
-    Where the answer is a value, the value that is right is returned.
+    Where the answer is a value, the value that is right is returned. An answer with
+    results of another precision, or with numbers for tensors, passes as well; its
+    results are then turned into what the book's answer gives.
     """
     try:
         found = engine.exercise(key)
@@ -22,9 +25,28 @@ def use(key: str | engine.Exercise, answer: Any = None) -> Any:
         print(f"note: {error}")
         return answer
     if engine.check(found, answer):
-        return answer
+        return _as_asked(found, answer)
     print(f"note: exercise {found.key} is not solved yet; using the book's answer.")
     return found.reference if found.arguments else found.reference()
+
+
+def _as_asked(found: engine.Exercise, answer: Any) -> Any:
+    """The answer itself where its results are of the reference's kind in every case."""
+    if found.probe or not found.arguments or isinstance(answer, type):
+        return answer
+    pairs = [
+        (found.run(answer, case).value, want.value)
+        for case, want in zip(found.cases, found.wanted, strict=True)
+    ]
+    if all(compare.fitted(*pair) is pair[0] for pair in pairs):
+        return answer
+    like = next(want for _, want in pairs if want is not None)
+
+    @functools.wraps(answer)
+    def fits(*args: Any, **kwargs: Any) -> Any:
+        return compare.fitted(answer(*args, **kwargs), like)
+
+    return fits
 
 
 def hint(key: str | engine.Exercise, step: int | None = None) -> Note:

@@ -4,6 +4,7 @@ import sys
 from types import SimpleNamespace
 
 import pytest
+import torch
 
 from attnkit import exercises as kit
 from attnkit.exercises import Exercise, desk, engine, record
@@ -109,6 +110,19 @@ def test_use_gives_mine_when_it_passes(capsys: pytest.CaptureFixture) -> None:
     assert kit.use(SOFTMAX, mine) is mine
     assert capsys.readouterr().out == ""
     assert kit.use(SOFTMAX, None) is softmax
+
+
+def test_a_right_answer_of_another_kind_stands_in_for_the_reference() -> None:
+    exercise = make(lambda x: (x.sum(), 2, x > 0), one_tensor)
+
+    def mine(x):
+        return [x.double().sum().item(), torch.tensor(2), x > 0]
+
+    total, two, positive = kit.use(exercise, mine)(torch.ones(2, 3))
+    assert total.dtype == torch.float32 and total == 6
+    assert two == 2 and type(two) is int and positive.all()
+    wide = kit.use(make(lambda x: x + 1, one_tensor), lambda x: x.double() + 1)
+    assert torch.allclose(wide(torch.ones(2)), torch.full((2,), 2.0))
     assert "using the book's answer" in capsys.readouterr().out
 
 
