@@ -55,6 +55,17 @@ def _alibi_signed(n, heads):
     return slopes[:, None, None] * (place - place[:, None])
 
 
+def _alibi_by_halves(n, heads):
+    place = torch.arange(n)
+    slopes = 0.5 ** torch.arange(1.0, heads + 1)
+    return -slopes[:, None, None] * (place - place[:, None]).abs()
+
+
+def _alibi_masked(n, heads):
+    after = torch.ones(n, n, dtype=torch.bool).triu(1)
+    return alibi(n, heads).masked_fill(after, -torch.inf)
+
+
 def _alibi_whole(n, heads):
     slopes = 2.0 ** (-8 * torch.arange(1, heads + 1) // heads)
     place = torch.arange(n)
@@ -96,6 +107,21 @@ ALIBI = Exercise(
             lambda n, heads: alibi(n, heads).tril(),
             "Keys after the query in the text cost nothing. Distance counts both "
             "ways; a mask is another matter.",
+        ),
+        (
+            lambda n, heads: -_alibi_signed(n, heads),
+            "Your distances have a sign, so keys before the query get a bonus. Take "
+            "the absolute value.",
+        ),
+        (
+            _alibi_masked,
+            "You mask what comes after the query. That is another matter: here is only "
+            "the price of distance, both ways.",
+        ),
+        (
+            _alibi_by_halves,
+            "The slopes 1/2, 1/4, … are those of eight heads. For H heads the exponent "
+            "of head h is -8h/H.",
         ),
         (
             _alibi_whole,

@@ -95,6 +95,13 @@ SELF = Exercise(
         ),
         (
             lambda x, q, k, v: _mixed(
+                (_scores(x, q, k) / len(v) ** 0.5).softmax(-1), x, v
+            ),
+            "You divide by the root of the *values'* width. The score is a sum of as "
+            "many products as the key has numbers.",
+        ),
+        (
+            lambda x, q, k, v: _mixed(
                 (_scores(x, k, q) / len(k) ** 0.5).softmax(-1), x, v
             ),
             "Query and key have changed places: who asks whom?",
@@ -178,6 +185,18 @@ def _heads_split(x, heads):
     return x.unflatten(1, (heads, -1)).transpose(0, 1)
 
 
+def _heads_cut_and_joined(query, key, value, heads):
+    n, width = query.shape
+    q, k, v = (x.reshape(heads, n, -1) for x in (query, key, value))
+    return _each(q, k, v, width // heads).transpose(0, 1).flatten(1)
+
+
+def _heads_over_queries(query, key, value, heads):
+    q, k, v = (_heads_split(x, heads) for x in (query, key, value))
+    weights = (q @ k.mT / q.shape[-1] ** 0.5).softmax(-2)
+    return (weights @ v).transpose(0, 1).flatten(1)
+
+
 def _heads_by_powers(query, key, value, heads):
     q, k, v = (_heads_split(x, heads) for x in (query, key, value))
     weights = _by_powers(q @ k.mT / q.shape[-1] ** 0.5)
@@ -198,6 +217,16 @@ HEADS = Exercise(
             _heads_cut,
             "You cut the table into blocks of *rows*: a reshape to (H, N, d) mixes "
             "tokens. Split the columns, then move the axis of the heads to the front.",
+        ),
+        (
+            _heads_cut_and_joined,
+            "The way back is right, the way in is not: a reshape to (H, N, d) mixes "
+            "tokens. Split the columns, then move the axis of the heads to the front.",
+        ),
+        (
+            _heads_over_queries,
+            "Your weights add up to 1 over the *queries*. Each query of each head "
+            "shares out its own: softmax over the last axis.",
         ),
         (
             lambda q, k, v, h: _each(q, k, v, q.shape[1]),

@@ -73,6 +73,12 @@ MASK = Exercise(
             "The future is hidden, the filler is not.",
         ),
         (
+            lambda real: (
+                torch.ones(real.shape[1], real.shape[1]).triu().bool() & real[:, None]
+            ),
+            "You keep the wrong triangle: so a place reads itself and the future only.",
+        ),
+        (
             lambda real: _mask_by_loops(real) & ~torch.eye(real.shape[1]).bool(),
             "A place may read itself. Without its own place, the first symbol would "
             "have nothing to read.",
@@ -243,7 +249,7 @@ def _rate_by_logs(step, width, warm):
 
 RATE = Exercise(
     key="transformer.transformer.5",
-    title="Up, and down as a root",
+    title="Up, and down as one over a root",
     minutes=6,
     dots=1,
     learn="warm-up is a line, cool-down a root, and they meet at the top",

@@ -102,6 +102,13 @@ CACHE = Exercise(
             "The products are not divided by the root of d.",
         ),
         (
+            lambda q, k, v, ks, vs: _cache_by_loop(
+                q * (len(q) / (len(ks) + 1)) ** 0.5, k, v, ks, vs
+            ),
+            "You divide by the root of the number of keys. It is the width d of a key "
+            "that makes products large.",
+        ),
+        (
             lambda q, k, v, ks, vs: (_cache_by_loop(q, k, v, ks, vs)[0], ks, vs),
             "The context is right, but the new key and value are not kept for the "
             "next step.",

@@ -103,6 +103,12 @@ NORM = Exercise(
             "The mean is not taken away.",
         ),
         (
+            lambda x, g, s, e=1e-5: layer_norm(
+                x, torch.ones_like(g), torch.zeros_like(s), e
+            ),
+            "Mean 0 and variance 1 are there. Gain and shift are not used.",
+        ),
+        (
             lambda x, g, s, e=1e-5: _norm_over(x, g, s, min(1, x.dim() - 1)),
             "Right for a table of tokens. x may have any axes before D: count yours "
             "from the end.",
@@ -209,6 +215,12 @@ def _loss_to_others(logits, target, eps):
     return -(wanted * logits.log_softmax(-1)).sum(-1).mean()
 
 
+def _loss_overwritten(logits, target, eps):
+    wanted = torch.full_like(logits, eps / logits.shape[-1])
+    wanted[torch.arange(len(target)), target] = 1 - eps
+    return -(wanted * logits.log_softmax(-1)).sum(-1).mean()
+
+
 LOSS = Exercise(
     key="transformer.transformer.4",
     title="A little doubt",
@@ -248,6 +260,11 @@ LOSS = Exercise(
             _loss_to_others,
             "The share goes to the other symbols alone. Here all V get it, the right "
             "one included.",
+        ),
+        (
+            _loss_overwritten,
+            "The right symbol has lost its share: its target is 1 - eps *and* eps / V, "
+            "so that all add up to 1.",
         ),
         (
             lambda x, t, eps: F.cross_entropy(x, t) - eps * x.log_softmax(-1).mean(),

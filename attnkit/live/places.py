@@ -124,10 +124,8 @@ class PositionLab(LiveWidget):
 
     def grid(self) -> Tensor:
         """Scores (48, 48) of one and the same word with itself at any two places."""
-        name, word = self.state["encoding"], self.drawn["words"][0].double()
-        rows = word.expand(LENGTH, DIM)
-        if name in ("sinusoidal", "learned"):
-            rows = self._placed(torch.zeros_like(rows))
+        word = self.drawn["words"][0].double()
+        rows = self._placed(word.expand(LENGTH, DIM))
         return self._scores(rows, rows)
 
     def _attention(self, order: Tensor) -> tuple[Tensor, Tensor]:

@@ -49,16 +49,17 @@ class SelfAttention(LiveWidget):
     """
 
     template: ClassVar[str] = (
-        "# model stands for that of this chapter\n"
+        "# copier is this chapter's trained model\n"
         "from attnkit.live import SelfAttention\n\nwidget = {made}\n"
         'widget.state = {state}\nprint(widget.forward()["weights"])\nwidget'
     )
-    spoken: ClassVar[dict[str, str]] = {"model": "model", "entries": ""}
+    spoken: ClassVar[dict[str, str]] = {"model": "copier", "entries": ""}
     CAPTION: ClassVar[str] = (
         "Two heads copy: one looks one token back, one looks at what followed earlier "
         "copies of the present letter. Silence either with the button and the letter "
-        "to copy is lost; silence any other and it stays. Without the causal mask the "
-        "model knows even letters that are new, because it reads them."
+        "to copy is lost; silence any other, even one that looks there too, and it "
+        "stays. Without the causal mask the model knows even letters that are new, "
+        "because it reads them."
     )
     heights: ClassVar = [
         (288, 2233, 2497), (294, 2180, 2444), (312, 2145, 2347), (384, 2066, 2256),
@@ -133,9 +134,8 @@ class SelfAttention(LiveWidget):
         """The first head, token and cell: given, or those that tell the story."""
         out = self.forward()
         known = [i for i, place in enumerate(out["source"]) if place >= 0]
-        sure = [
-            i for i in known[:-1] if out["ids"][i + 1] == out["ids"][out["source"][i]]
-        ]
+        ids = [*out["ids"], None]
+        sure = [i for i in known if ids[i + 1] == ids[out["source"][i]]]
         query = query if query is not None else (sure or known or [0])[-1]
         query = as_whole("query", query, 0, len(out["ids"]) - 1)
         best = int(out["shares"][..., 1].nan_to_num().argmax())

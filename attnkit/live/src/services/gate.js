@@ -6,7 +6,7 @@ import { num } from "../core/format.js";
 
 /** The number that a reader wrote: "−1,5", "28%" (0.28, where the answer has no unit %). */
 export function readNumber(words, unit = "") {
-  const [, digits, percent] = words.replace("−", "-").replace(",", ".").match(/^\s*(.*?)\s*(%?)\s*$/);
+  const [, digits, percent] = words.normalize("NFKC").replace("−", "-").replace(",", ".").match(/^\s*(.*?)\s*(%?)\s*$/);
   if (digits === "") return NaN;
   return percent && unit.trim() !== "%" ? Number(digits) / 100 : Number(digits);
 }
@@ -27,7 +27,12 @@ export function predict({ question, unit = "", answer, saved = {}, save = () => 
   const more = h("div", { class: "at-reveal" }, ...(reveal ? [reveal] : []));
   const form = h("form", { class: "at-gate", onsubmit: (event) => {
     event.preventDefault();
-    show({ guess: input.value.trim(), revealed: true }, true);
+    const guess = input.value.trim();
+    if (guess && !Number.isFinite(readNumber(guess, unit))) {
+      text(say, `“${guess}” is no number. Write one, or leave the field empty to see the answer.`);
+      return;
+    }
+    show({ guess, revealed: true }, true);
   } }, h("label", { for: id }, question), h("span", { class: "at-gate-line" }, input, unit ? h("span", {}, unit) : null, button, again), say, more);
 
   function verdict(guess) {

@@ -175,8 +175,8 @@ export function mount({ root, data, state, update, report }) {
       input.again ? `Written again until all ${size} places are full.` : "",
       input.cut ? `Only the first ${size} letters are read.` : "",
       input.letters.length ? "" : `Type at least one letter from ${known}.`].filter(Boolean).join(" "));
-    live.hidden = !input.letters.length;
-    if (live.hidden) {
+    live.classList.toggle("at-blank", !input.letters.length);
+    if (!input.letters.length) {
       shown = null;
       report({ letters: [], sure: [], odds: [] }, notice.textContent);
       return;

@@ -72,8 +72,7 @@ export function grid(name, data) {
   const { word, vector, score } = scheme(name, data);
   const root = Math.sqrt(data.words[0].length);
   const places = Array.from({ length: data.length }, (_, i) => i);
-  const rows = places.map((place) => (name === "none" || name === "alibi" ? data.words[0]
-    : name === "rotary" ? vector(data.words[0], place) : word(data.words[0].map(() => 0), place)));
+  const rows = places.map((place) => vector(word(data.words[0], place), place));
   return places.map((i) => places.map((j) => score(dot(rows[i], rows[j]) / root, j - i)));
 }
 
@@ -200,12 +199,16 @@ export function mount({ root, data, state, update, report }) {
 
 /** What to reach by playing. */
 function tasks(first) {
+  const found = new Set();
   return [
     { title: "Shuffle the words again and see that again no output changes.",
       check: ({ now, moved, shift }) => ({ done: moved && shift < 1e-9 && now.order.join() !== first, say: "" }) },
     { title: "Now make a shuffle change an output by more than 0.2.",
       check: ({ moved, shift }) => ({ done: moved && shift > 0.2, say: moved && shift > 0.2 ? `${num(shift, 2)} now.` : "" }) },
-    { title: "Find the positions for which it matters where a pair stands, and not only how far apart.",
-      check: ({ spread }) => ({ done: spread > 1e-6, say: "" }) },
+    { title: "Find both kinds of positions for which it matters where a pair stands, and not only how far apart.",
+      check: ({ spread, now }) => {
+        if (spread > 1e-6) found.add(now.encoding);
+        return { done: found.size > 1, say: found.size ? `Found: ${found.size} of 2.` : "" };
+      } },
   ];
 }

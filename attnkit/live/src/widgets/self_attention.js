@@ -23,6 +23,7 @@ export const keys = [
   ["Enter, Esc", "hold the selection, let it go"],
 ];
 const PRESETS = [["causal", "Causal"], ["full", "Full"], ["local", "Local"], ["padding", "Padding"]];
+const SAYS = { causal: () => "", full: () => " (full: nothing)", local: (near) => ` (local: all but itself and the ${near - 1} before)`, padding: () => " (padding: the last quarter, as if it were filler)" };
 const KINDS = ["one back", "induction", "same letter"];
 const range = (n) => Array.from({ length: n }, (_, i) => i);
 const mean = (list) => (list.length ? list.reduce((a, b) => a + b, 0) / list.length : null);
@@ -57,6 +58,14 @@ export function maskOf(name, cells, n, window, size) {
 
 /** For each token the place after its last earlier copy; −1 where it has none. */
 export const successors = (ids) => ids.map((id, i) => { const last = ids.slice(0, i).lastIndexOf(id); return last < 0 ? -1 : last + 1; });
+
+/** Where to look first: at the last token whose next letter an earlier copy tells. */
+export function start(ids) {
+  const source = successors(ids);
+  const known = range(ids.length).filter((i) => source[i] >= 0);
+  const query = known.findLast((i) => ids[i + 1] === ids[source[i]]) ?? known.at(-1) ?? 0;
+  return { query, key: Math.max(source[query] ?? 0, 0) };
+}
 
 /** Mean weight of one head on the three kinds of places; NaN where there are none. */
 export function shares(weights, ids) {
@@ -99,7 +108,7 @@ export function mount({ root, data, state, update, report }) {
   let turn = 0;
   const selection = createSelection({ layer: state.layer, head: state.head, query: state.query, key: state.key, letter: 0 });
   const change = (patch) => { now = { ...now, ...patch }; update(patch); refresh(); };
-  const retype = (line) => change({ text: line, cells: [], query: 0, key: 0 });
+  const retype = (line) => change({ text: line, cells: [], ...start(read(line, data).ids) });
   const button = (words, act, kind = "") => h("button", { type: "button", class: `at-button ${kind}`, onclick: act }, words);
 
   const field = h("input", { class: "at-input at-wide", type: "text", autocomplete: "off", autocapitalize: "off", spellcheck: "false", "aria-label": `Text to read, up to ${size} letters`, value: state.text,
@@ -112,6 +121,7 @@ export function mount({ root, data, state, update, report }) {
   const role = h("p", { class: "at-say" });
   const silence = button("Silence this head", () => gate(index()), "at-primary");
   const wake = button("Let all heads speak", () => change({ silent: [] }));
+  const hidden = h("span", {});
   const masks = switcher({ label: "Mask", options: PRESETS, onpick: (name) => change({ preset: name, cells: [] }) });
   const edit = button("Mask this cell", () => toggle());
   const clear = button("Undo my cells", () => change({ cells: [] }));
@@ -129,7 +139,7 @@ export function mount({ root, data, state, update, report }) {
         grid.el, role, h("div", { class: "at-buttons" }, silence, wake),
         bars.el, copy, leak),
       h("section", { class: "at-step", "aria-label": "Weights and mask" },
-        h("div", { class: "at-head" }, h("b", {}, "Weights"), h("span", { class: "at-quiet" }, "a row looks, a column is seen; hatched: masked")),
+        h("div", { class: "at-head" }, h("b", {}, "Weights"), h("span", { class: "at-quiet" }, "a row looks, a column is seen; hatched: masked", hidden)),
         matrix.el, h("div", { class: "at-buttons" }, masks.el, edit, clear), terms.el)));
   const box = h("div", { class: "at at-w7" }, h("div", { class: "at-controls at-ask" }, field, next), notice, live, todo.el);
   box.addEventListener("keydown", (event) => {
@@ -159,12 +169,13 @@ export function mount({ root, data, state, update, report }) {
     const input = read(now.text, data);
     if (field.value !== now.text) field.value = now.text;
     masks.set(now.preset);
+    text(hidden, SAYS[now.preset](near));
     const known = `${data.symbols[0]} to ${data.symbols.at(-1)}`;
     const told = [input.lost.length ? `Left out, as the model knows only ${known}: ${input.lost.slice(0, 8).join(" ")}${input.lost.length > 8 ? " …" : ""}.` : "",
       input.cut ? `Only the first ${size} letters are read; ${input.cut} left out.` : "",
       input.ids.length ? "" : `Type at least one letter from ${known}.`];
     text(notice, told.filter(Boolean).join(" "));
-    live.hidden = !input.ids.length;
+    live.classList.toggle("at-blank", !input.ids.length);
     if (!input.ids.length) {
       shown = null;
       report({ ids: [], weights: [], logits: [] }, notice.textContent);
@@ -222,7 +233,7 @@ export function mount({ root, data, state, update, report }) {
     return [
       { name: "score", parts: [`*q*_${i + 1}_ · *k*_${j + 1}_ = ${num(dot(q, k), 2)},  ÷ √${q.length}: *e* = `, { text: num(score, 2), pick: { query: i, key: j }, kind: "query" }] },
       { name: "mask", parts: [mask[i][j] ? `${input.letters[i]} may see ${input.letters[j]}` : `${input.letters[i]} may not see ${input.letters[j]}: *e* = −∞`] },
-      { name: "weight", parts: [mask[i][j] ? `*a* = e^${num(score - top, 2)}^ ÷ ${num(total, 2)} = ` : "*a* = ", { text: num(weight, 3), pick: { query: i, key: j }, kind: "weight" }] },
+      { name: "weight", parts: [mask[i][j] ? `*a* = e^${num(score, 2)} − ${num(top, 2)}^ ÷ ${num(total, 2)} = ` : "*a* = ", { text: num(weight, 3), pick: { query: i, key: j }, kind: "weight" }] },
       { name: "value", parts: [`*a* · *v*_${j + 1}_ = `, { text: `${num(weight, 2)} · (${four(v)}, …)`, pick: { key: j }, kind: "value" }, now.silent.includes(layer * heads + head) ? ", then silenced: × 0" : ""] },
     ];
   }
