@@ -14,11 +14,11 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from attnkit.checks import (
+    check_alike,
     check_at_least,
     check_batch,
     check_float,
     check_mask,
-    check_same_dtype,
     look_up,
 )
 from attnkit.normalizers import (
@@ -129,7 +129,7 @@ def attend(
         return _fused(query, key, value, mask)
     scores = score(query, key)  # (..., N, M)
     _check_made("score", scores, query, key)
-    check_mask(mask, scores.shape)
+    check_mask(mask, scores.shape, scores)
     weights = normalize(scores, mask)  # (..., N, M)
     _check_made("normalize", weights, query, key)
     context = aggregate(weights, value)  # (..., N, d_v)
@@ -140,7 +140,7 @@ def _check(query: Tensor, key: Tensor, value: Tensor) -> None:
     check_float("query", query)
     check_float("key", key)
     check_float("value", value)
-    check_same_dtype(query=query, key=key, value=value)
+    check_alike(query=query, key=key, value=value)
     check_batch(query=query, key=key)
     check_batch(query=query, key=key, value=value)
     if key.shape[-2] != value.shape[-2]:
@@ -171,7 +171,7 @@ def _fused(query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None) -> Te
             f"got shape {tuple(key.shape)}"
         )
     batch = torch.broadcast_shapes(query.shape[:-2], key.shape[:-2])
-    check_mask(mask, (*batch, query.shape[-2], key.shape[-2]))
+    check_mask(mask, (*batch, query.shape[-2], key.shape[-2]), query)
     batch = torch.broadcast_shapes(batch, value.shape[:-2])
     inputs = [_four_axes(x.expand(*batch, *x.shape[-2:])) for x in (query, key, value)]
     if mask is not None:
@@ -214,7 +214,7 @@ def aggregate(weights: Tensor, value: Tensor) -> Tensor:
     """
     check_float("weights", weights)
     check_float("value", value)
-    check_same_dtype(value=value, weights=weights)
+    check_alike(value=value, weights=weights)
     check_batch(value=value, weights=weights)
     if weights.shape[-1] != value.shape[-2]:
         raise ValueError(

@@ -35,10 +35,21 @@ def check_width(name: str, value: Tensor, width: int, why: str) -> None:
         )
 
 
-def check_same_dtype(**tensors: Tensor) -> None:
-    """Raise unless all tensors share one dtype; autocast may mix them."""
+def check_device(name: str, value: Tensor, like: Tensor, whose: str) -> None:
+    """Raise unless `value` is where `like` is: a kernel may read nonsense otherwise."""
+    if value.device != like.device:
+        raise ValueError(
+            f"{name}: expected device {like.device} as {whose}, got {value.device}; "
+            f'call {name}.to("{like.device}")'
+        )
+
+
+def check_alike(**tensors: Tensor) -> None:
+    """Raise unless all tensors share one device, and one dtype; autocast may mix
+    dtypes."""
     (first, reference), *others = tensors.items()
     for name, value in others:
+        check_device(name, value, reference, f"in {first}")
         if value.dtype != reference.dtype and not _autocast(value):
             raise ValueError(
                 f"{name}: expected dtype {reference.dtype} as in {first}, "
@@ -46,10 +57,14 @@ def check_same_dtype(**tensors: Tensor) -> None:
             )
 
 
-def check_module_dtype(name: str, value: Tensor, weight: Any) -> None:
-    """Raise unless `value` has the dtype of a module's `weight`; autocast may mix them,
-    and a quantized module, whose weight is no tensor, takes what it takes."""
-    if not isinstance(weight, Tensor) or value.dtype == weight.dtype:
+def check_like_weight(name: str, value: Tensor, weight: Any) -> None:
+    """Raise unless `value` has the device and dtype of a module's `weight`; autocast
+    may mix dtypes, and a quantized module, whose weight is no tensor, takes what it
+    takes."""
+    if not isinstance(weight, Tensor):
+        return
+    check_device(name, value, weight, "the module's weights")
+    if value.dtype == weight.dtype:
         return
     if not _autocast(value):
         raise ValueError(
@@ -77,8 +92,11 @@ def check_batch(**tensors: Tensor) -> None:
         ) from None
 
 
-def check_mask(mask: Any, shape: Iterable[int]) -> None:
-    """Raise unless `mask` is None or a boolean tensor broadcastable to `shape`."""
+def check_mask(
+    mask: Any, shape: Iterable[int], like: Tensor, axes: str = "queries, keys"
+) -> None:
+    """Raise unless `mask` is None or a boolean tensor broadcastable to `shape`, whose
+    last axes are `axes`, on the device of `like`."""
     if mask is None:
         return
     check_tensor("mask", mask)
@@ -93,8 +111,9 @@ def check_mask(mask: Any, shape: Iterable[int]) -> None:
     ):
         raise ValueError(
             f"mask: expected a shape that broadcasts to {wanted} "
-            f"(..., queries, keys), got {given}"
+            f"(..., {axes}), got {given}"
         )
+    check_device("mask", mask, like, "what it masks")
 
 
 def check_ids(
@@ -127,7 +146,7 @@ def check_tokens(
             f"{tuple(value.shape)}"
         )
     check_width(name, value, width, why)
-    check_module_dtype(name, value, weight)
+    check_like_weight(name, value, weight)
 
 
 def check_places(
@@ -140,12 +159,13 @@ def check_places(
     places = tuple(memory.shape[:2])
     if keys is not None:
         check_float("keys", keys, 3)
+        check_device("keys", keys, memory, "in memory")
         if keys.shape[:2] != places:
             raise ValueError(
                 f"keys: expected {places} rows and places as in memory, got shape "
                 f"{tuple(keys.shape)}"
             )
-    check_mask(mask, places)
+    check_mask(mask, places, memory, "places")
 
 
 def check_positive(name: str, value: Any, kind: type = int) -> None:

@@ -17,7 +17,7 @@ _COLDEST = torch.finfo(torch.float32).tiny  # what is below may count as zero
 
 def _check(scores: Tensor, mask: Tensor | None) -> None:
     check_float("scores", scores, min_dims=1)
-    check_mask(mask, scores.shape)
+    check_mask(mask, scores.shape, scores)
 
 
 def _check_fits(name: str, value: Tensor, scores: Tensor) -> None:

@@ -13,10 +13,10 @@ from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
 from attnkit.checks import (
+    check_alike,
     check_batch,
     check_float,
     check_positive,
-    check_same_dtype,
     is_transformed,
 )
 from attnkit.checks import check_width as _check_width
@@ -31,7 +31,7 @@ _KEEP = 2**24
 def _check(query: Tensor, key: Tensor) -> None:
     check_float("query", query)
     check_float("key", key)
-    check_same_dtype(query=query, key=key)
+    check_alike(query=query, key=key)
     check_batch(query=query, key=key)
 
 
@@ -130,7 +130,7 @@ class _Score(nn.Module):
 
     def check(self, query: Tensor, key: Tensor) -> None:
         _check(query, key)
-        check_same_dtype(weights=next(self.parameters()), query=query)
+        check_alike(weights=next(self.parameters()), query=query)
         _check_width("query", query, self.query_dim, "query_dim")
         _check_width("key", key, self.key_dim, "key_dim")
 
@@ -327,7 +327,7 @@ class Location(nn.Module):
             ValueError: the key has more than `max_keys` rows, or sizes do not fit.
         """
         _check(query, key)
-        check_same_dtype(weights=self.weight, query=query)
+        check_alike(weights=self.weight, query=query)
         _check_width("query", query, self.query_dim, "query_dim")
         if key.shape[-2] > self.max_keys:
             raise ValueError(

@@ -207,6 +207,14 @@ PATTERN = Exercise(
             "The global places are missing: their rows and their columns are all True.",
         ),
         (
+            lambda n, w, r, g: (
+                _near(n, w * r, r)
+                | (torch.arange(n) < g) & (torch.arange(n) < g)[:, None]
+            ),
+            "You let only global places see each other. Their rows *and* their columns "
+            "are all True: join them with or.",
+        ),
+        (
             lambda n, w, r, g: _near(n, w * r, r) | (torch.arange(n) < g),
             "All see the global places. These should see all, too: their rows.",
         ),
@@ -277,9 +285,9 @@ def _recurrent_inputs(generator: Generator) -> Iterator[tuple[Tensor, ...]]:
         yield query.abs() + 0.1, key.abs() + 0.1, value
 
 
-def _weighted(query, key, value, shift=0):
+def _weighted(query, key, value, shift=0, least=1e-9):
     weights = (query @ key.mT).tril(shift)
-    return weights @ value / weights.sum(-1, keepdim=True).clamp_min(1e-9)
+    return weights @ value / weights.sum(-1, keepdim=True).clamp_min(least)
 
 
 def _recurrent_by_sums(query, key, value):
@@ -316,6 +324,11 @@ RECURRENT = Exercise(
         (
             lambda q, k, v: _weighted(q, k, v, shift=-1),
             "A place sees its own value as well: add to the state before you ask it.",
+        ),
+        (
+            lambda q, k, v: _weighted(q, k, v, shift=-1, least=0.0),
+            "NaN at the first place: you ask before anything was added. A place sees "
+            "its own value, so add to the state first.",
         ),
         (
             lambda q, k, v: q @ (k.mT @ v) / (q @ k.sum(0))[:, None],

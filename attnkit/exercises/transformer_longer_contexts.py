@@ -109,8 +109,8 @@ def order_masks(order: Tensor) -> tuple[Tensor, Tensor]:
         order: (N,), the places from the first predicted to the last.
 
     Returns:
-        content and query masks, boolean (N, N); rows look, columns are seen, both in
-        the order of the text.
+        content and query masks, boolean (N, N), True = may be seen; rows look, columns
+        are seen, both in the order of the text.
     """
     rank = order.argsort()  # (N,): when each place comes
     return rank <= rank[:, None], rank < rank[:, None]
@@ -160,6 +160,11 @@ MASKS = Exercise(
         (
             lambda order: tuple(m.mT for m in order_masks(order)),
             "Turned round: rows look, columns are seen.",
+        ),
+        (
+            lambda order: tuple(~m for m in order_masks(order)),
+            "Turned over: here True means *may be seen*. (In PyTorch's "
+            "`nn.MultiheadAttention` it is the other way round.)",
         ),
         (
             lambda order: (order_masks(order)[0],) * 2,
@@ -213,11 +218,11 @@ def two_streams(place: Tensor, content: Tensor, order: Tensor) -> tuple[Tensor, 
 
 
 def _stream_inputs(generator: Generator) -> Iterator[tuple[Tensor, ...]]:
-    for n, d in ((4, 3), (3, 2), (1, 2), (6, 5)):
-        order = torch.randperm(n, generator=generator)
-        if n > 1 and torch.equal(order, order.sort()[0]):
-            order = order.flip(0)
-        yield *draw(generator, (n, d), (n, d)), order
+    # None is its own inverse (but for one place): order and rank are two things.
+    orders = [2, 0, 3, 1], [1, 2, 0], [0], [3, 0, 1, 5, 2, 4]
+    for order, d in zip(orders, (3, 2, 2, 5), strict=True):
+        shape = len(order), d
+        yield *draw(generator, shape, shape), torch.tensor(order)
     place, content = draw(generator, (3, 2), (3, 2))
     yield 200 * place, 15 * content, torch.tensor([2, 0, 1])  # exponentials overflow
 
@@ -264,6 +269,19 @@ def _streams_filled(place, content, order, low, cure, scale=True):
     return tuple(found)
 
 
+def _streams_other(place, content, order, axis=-1, turned=False):
+    """Variants: softmax over the other axis, or masks turned round."""
+    rank, found = order.argsort(), []
+    for asking, seen in (
+        (place, rank < rank[:, None]),
+        (content, rank <= rank[:, None]),
+    ):
+        scores = asking @ content.mT / content.shape[1] ** 0.5
+        scores = scores.masked_fill(~(seen.mT if turned else seen), -torch.inf)
+        found.append(scores.softmax(axis).nan_to_num() @ content)
+    return tuple(found)
+
+
 def _streams_by_powers(place, content, order):
     rank, found = order.argsort(), []
     for asking, last in ((place, rank[:, None] - 1), (content, rank[:, None])):
@@ -298,6 +316,27 @@ STREAMS = Exercise(
         (
             lambda g, h, o: two_streams(g, h, o)[::-1],
             "The two results have changed places: query stream first.",
+        ),
+        (
+            lambda g, h, o: two_streams(g, h, o.argsort()),
+            "You compare the places in the order. Compare when each place comes: its "
+            "rank, `order.argsort()`.",
+        ),
+        (
+            lambda g, h, o: _streams_other(g, h, o, turned=True),
+            "Your masks are turned round: rows look, columns are seen.",
+        ),
+        (
+            lambda g, h, o: _streams_other(g, h, o, axis=0),
+            "Your weights add up to 1 over those that *look*. Each place shares out "
+            "its own: softmax over the last axis.",
+        ),
+        (
+            lambda g, h, o: (
+                two_streams(g, h, o)[0],
+                _streams_own(g, h, o, asks=g, itself=True)[0],
+            ),
+            "Your content stream asks with the query stream. It asks with contents.",
         ),
         (
             lambda g, h, o: two_streams(g, h, torch.arange(len(o))),

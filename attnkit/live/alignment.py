@@ -135,6 +135,8 @@ def _titles(
 
 def _peak(source: list[str], row: list[float]) -> str:
     """The place with the largest weight, in words."""
+    if not any(row):
+        return "nothing"
     if len(row) > 1 and max(row) - min(row) < 1e-6:
         return "all alike"
     return source[max(range(len(row)), key=row.__getitem__)]

@@ -14,7 +14,7 @@ from attnkit.live.widget import LiveWidget
 
 WORDS = ("the", "cat", "sat", "down")
 STREAMS = ("query", "content")
-MODEL = "# model stands for that of this chapter\n"
+MODEL = "# every is this chapter's model of all orders\n"
 DRILL = (3, 1, 0, 2)
 """The order whose mask the reader draws, for four tokens."""
 
@@ -62,7 +62,7 @@ class OrderMask(LiveWidget):
         (665, 997, 1045), (666, 798, 846), (888, 758, 806),
     ]  # fmt: skip
 
-    spoken: ClassVar[dict[str, str]] = {"model": "model"}
+    spoken: ClassVar[dict[str, str]] = {"model": "every"}
 
     def __init__(
         self,

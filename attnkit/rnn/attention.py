@@ -18,11 +18,11 @@ from attnkit.attend import (
     softmax,
 )
 from attnkit.checks import (
+    check_alike,
     check_batch,
     check_float,
     check_mask,
     check_positive,
-    check_same_dtype,
     check_width,
 )
 
@@ -87,7 +87,7 @@ class _Attention(nn.Module):
         check_float("key", key)
         check_batch(query=query, key=key)
         batch = torch.broadcast_shapes(query.shape[:-2], key.shape[:-2])
-        check_mask(mask, (*batch, query.shape[-2], key.shape[-2]))
+        check_mask(mask, (*batch, query.shape[-2], key.shape[-2]), query)
         mask, normalize = self.focus(query, key, mask, start)
         return attend(
             query,
@@ -227,7 +227,7 @@ class LocalPredictive(_Attention):
     ) -> tuple[Tensor, Normalizer]:
         """The window around the predicted place, and the Gaussian in it."""
         check_width("query", query, self.inner.in_features, "query_dim")
-        check_same_dtype(weights=self.inner.weight, query=query)
+        check_alike(weights=self.inner.weight, query=query)
         away = self._away(query, key.shape[-2], mask)  # (B, N, M)
         near = away.abs() <= self.window
         gauss = torch.exp(-away.square() / (2 * (self.window / 2) ** 2)).to(query.dtype)

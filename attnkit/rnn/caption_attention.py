@@ -58,7 +58,7 @@ class RegionAttention(nn.Module):
         self, query: Tensor, value: Tensor, mask: Tensor | None
     ) -> tuple[Tensor, Tensor | None]:
         check_float("value", value, 3)
-        check_mask(mask, tuple(value.shape[:2]))
+        check_mask(mask, tuple(value.shape[:2]), value, "regions")
         return self.score(query, value), None if mask is None else mask[:, None]
 
 

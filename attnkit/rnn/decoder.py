@@ -6,7 +6,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from attnkit.checks import check_float, check_ids, check_same_dtype, check_shape
+from attnkit.checks import check_alike, check_float, check_ids, check_shape
 
 from .attention import GlobalAttention, LocalMonotonic, LocalPredictive
 from .encoder import Memory, look_up_cell
@@ -211,7 +211,7 @@ class Decoder(nn.Module):
         if weights is not None and self.attention is None:
             raise ValueError("weights: expected None without attention, got some")
         if isinstance(weights, Tensor):
-            check_same_dtype(memory=memory.values, weights=weights)
+            check_alike(memory=memory.values, weights=weights)
         embedded = self.dropout(self.embed(target))  # (B, T, E)
         if self.one_pass:
             return self._read(embedded, state, memory, weights)

@@ -5,7 +5,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from attnkit.checks import check_float, check_same_dtype, check_shape
+from attnkit.checks import check_alike, check_float, check_shape
 
 
 class Gates(NamedTuple):
@@ -61,7 +61,7 @@ def gated_sum(
     for name, part in (("write", write), ("new", new)):
         check_float(name, part)
         check_shape(name, part, tuple(keep.shape))
-    check_same_dtype(keep=keep, write=write, new=new)
+    check_alike(keep=keep, write=write, new=new)
     later = torch.cat([keep[:, 1:], torch.ones_like(keep[:, :1])], 1)  # f_{j+1}
     survives = later.flip(1).cumprod(1).flip(1)  # (B, S, D), product over k > j
     weights = write * survives

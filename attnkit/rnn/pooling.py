@@ -10,10 +10,10 @@ from torch import Tensor, nn
 
 from attnkit.attend import attend
 from attnkit.checks import (
+    check_alike,
     check_float,
     check_ids,
     check_positive,
-    check_same_dtype,
     check_width,
 )
 
@@ -152,7 +152,7 @@ class AttentionPooling(nn.Module):
         """As `MeanPooling.forward`, with weights (B, T)."""
         mask = _checked(values, mask)
         check_width("values", values, self.key.in_features, "embed_dim")
-        check_same_dtype(values=values, key=self.key.weight)
+        check_alike(values=values, key=self.key.weight)
         keys = torch.tanh(self.key(values))  # (B, T, A)
         query = self.query.expand(len(values), 1, -1)  # (B, 1, A)
         context, weights = attend(
@@ -205,7 +205,7 @@ class TimeStepAttention(nn.Module):
                 f"values: expected {steps} steps, the number that the block was made "
                 f"for, got shape {tuple(values.shape)}"
             )
-        check_same_dtype(values=values, dense=self.dense.weight)
+        check_alike(values=values, dense=self.dense.weight)
         scores = self.dense(values.mT)  # (B, D, T): transpose, dense
         weights = scores.softmax(-1).mT  # (B, T, D): softmax over steps, transpose
         if self.single:

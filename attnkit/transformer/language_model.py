@@ -79,6 +79,9 @@ class LanguageModel(nn.Module):
         """Logits (B, N, V) of new symbols (B, N) after those of the cache, and the
         new cache; the old one is not changed."""
         cache = Cache(()) if cache is None else cache
+        if not isinstance(cache, Cache):
+            got = type(cache).__name__
+            raise TypeError(f"cache: expected the Cache of the step before, got {got}")
         cache.check(len(self.layers))
         logits, cache, _ = self._run(ids, cache, None, False)
         return logits, cache
@@ -122,8 +125,12 @@ def generate(
         (B, N + steps), the prompt with what was written.
 
     Raises:
+        TypeError: the model cannot write step by step.
         ValueError: an empty prompt, negative `steps` or `temperature`.
     """
+    if not hasattr(model, "step"):
+        got = type(model).__name__
+        raise TypeError(f"model: expected a LanguageModel (it has a step), got {got}")
     check_at_least("steps", steps, 0)
     check_tensor("prompt", prompt)
     if prompt.dim() != 2 or prompt.shape[1] < 1:

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from attnkit.attend import aggregate
 from attnkit.checks import (
     check_float,
-    check_module_dtype,
+    check_like_weight,
     check_portion,
     check_positive,
     check_tokens,
@@ -87,7 +87,7 @@ class FeedForward(nn.Module):
         """Tokens (..., D); the same shape."""
         check_float("tokens", tokens, 1)
         check_width("tokens", tokens, self.inner.in_features, "embed_dim")
-        check_module_dtype("tokens", tokens, self.inner.weight)
+        check_like_weight("tokens", tokens, self.inner.weight)
         hidden = F.relu(self.inner(tokens))  # (..., hidden)
         return self.outer(F.dropout(hidden, self.dropout, self.training))
 

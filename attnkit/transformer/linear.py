@@ -9,9 +9,10 @@ from torch import Tensor, nn
 
 from attnkit.checks import (
     check_float,
+    check_like_weight,
     check_mask,
-    check_module_dtype,
     check_positive,
+    check_seed,
     check_width,
 )
 
@@ -47,6 +48,7 @@ class RandomFeatures(nn.Module):
         super().__init__()
         check_positive("dim", dim)
         check_positive("count", count)
+        check_seed(seed)
         draw = torch.Generator().manual_seed(seed)
         blocks = []
         for _ in range(-(-count // dim)):
@@ -73,7 +75,7 @@ class RandomFeatures(nn.Module):
         check_float("x", x)
         count, dim = self.directions.shape
         check_width("x", x, dim, "dim")
-        check_module_dtype("x", x, self.directions)
+        check_like_weight("x", x, self.directions)
         x = single(x) / dim**0.25  # in half precision the exponential would be 0
         with exactly(x):
             products = x @ single(self.directions).mT  # (..., N, m)
@@ -116,9 +118,11 @@ def linear_attention(
     Returns:
         Context (..., N, d_v); zeros for a query that may attend to nothing. Sums are
         kept in single precision at least: over thousands of places they would leave
-        the range of float16.
+        the range of float16. Where features have other signs and the weights of a
+        query add up to 0 or less, its sum is not divided.
 
     Raises:
+        TypeError: the features are no function.
         ValueError: a shape, dtype or mask does not fit.
 
     Source:
@@ -126,11 +130,14 @@ def linear_attention(
     """
     check_rows(query, key, value)
     check_positive("block", block)
-    check_mask(mask, key.shape[:-1])
+    check_mask(mask, key.shape[:-1], key, "keys")
     if causal and key.shape[-2] != query.shape[-2]:
         raise ValueError(
             f"key: expected {query.shape[-2]} rows as in query, got {key.shape[-2]}"
         )
+    if not callable(features):
+        got = type(features).__name__
+        raise TypeError(f"features: expected a function of rows, got {got}")
     of_query = getattr(features, "query", features)
     seen = key if mask is None else _seen(key, mask)
     q, k = of_query(query), features(seen)  # (..., N, f), (..., M, f)

@@ -5,7 +5,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from attnkit.attend import attend, scaled_dot
-from attnkit.checks import check_at_least, check_module_dtype, check_positive
+from attnkit.checks import check_at_least, check_like_weight, check_positive
 
 from .tiling import check_rows, exactly, single
 
@@ -40,7 +40,7 @@ class LinformerAttention(nn.Module):
     def forward(self, query: Tensor, key: Tensor, value: Tensor) -> Tensor:
         """Query (..., N, d), key (..., M, d), value (..., M, d_v) → (..., N, d_v)."""
         check_rows(query, key, value)
-        check_module_dtype("key", key, self.key_proj)
+        check_like_weight("key", key, self.key_proj)
         m, most = key.shape[-2], self.key_proj.shape[1]
         if m > most:
             raise ValueError(

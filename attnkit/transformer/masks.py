@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 
 from attnkit.attend import causal_mask
-from attnkit.checks import check_tensor
+from attnkit.checks import check_device, check_tensor
 
 
 def join_masks(
@@ -61,6 +61,7 @@ def _four_axes(
             f"mask: expected a shape that broadcasts to ({b}, {n}, {m}) or {shape}, "
             f"got {tuple(mask.shape)}"
         )
+    check_device("mask", mask, like, "what it masks")
     return wide if wide.dtype == torch.bool else wide.to(like.dtype)
 
 

@@ -14,11 +14,11 @@ from torch import Tensor, nn
 
 from attnkit.attend import aggregate, scaled_dot, softmax
 from attnkit.checks import (
+    check_alike,
     check_float,
-    check_module_dtype,
+    check_like_weight,
     check_portion,
     check_positive,
-    check_same_dtype,
     check_tokens,
 )
 
@@ -37,8 +37,12 @@ class KeyValue(NamedTuple):
         """These and then the new ones.
 
         Raises:
+            TypeError: the new ones are no `KeyValue`.
             ValueError: another number of samples or heads, another width or dtype.
         """
+        if not isinstance(new, KeyValue):
+            got = type(new).__name__
+            raise TypeError(f"new: expected a KeyValue from project, got {got}")
         self.check()
         new.check()
         mine, other = self.key.shape, new.key.shape
@@ -48,7 +52,7 @@ class KeyValue(NamedTuple):
                 f"{other[0]}, {other[1]}, {other[3]}, got {tuple(mine)}; start a new "
                 "cache for another batch"
             )
-        check_same_dtype(tokens=new.key, cache=self.key)
+        check_alike(new=new.key, cache=self.key)
         pairs = zip(self, new, strict=True)
         return KeyValue(*(torch.cat(pair, dim=2) for pair in pairs))
 
@@ -150,6 +154,8 @@ class MultiHeadAttention(nn.Module):
         Raises:
             ValueError: a width, mask or dtype does not fit.
         """
+        layer = self.query_proj
+        check_tokens("query", query, layer.in_features, layer.weight)
         memory = self.project(query if key is None else key, value)
         return self.read(
             query, memory, mask=mask, causal=causal, need_weights=need_weights
@@ -265,7 +271,7 @@ class MultiHeadAttention(nn.Module):
                     f"{width}, got {tuple(x.shape)}; read it with the module that "
                     "projected it, or project anew with this one"
                 )
-            check_module_dtype("memory", x, weight)
+            check_like_weight("memory", x, weight)
 
     @property
     def _spends(self) -> bool:

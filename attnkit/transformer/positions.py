@@ -299,6 +299,9 @@ class TransformerXL(ScorePosition):
         num_heads: $H$.
         head_dim: $d$; `embed_dim / num_heads` if None.
 
+    Raises:
+        ValueError: an odd width, or heads that do not divide it.
+
     Source:
         Dai et al. 2019 (arXiv:1901.02860), section 3.3 and appendix B.
     """
@@ -308,8 +311,14 @@ class TransformerXL(ScorePosition):
     ) -> None:
         super().__init__()
         check_positive("num_heads", num_heads)
-        width = head_dim or embed_dim // num_heads
         _check_even(embed_dim)
+        if head_dim is None and embed_dim % num_heads:
+            raise ValueError(
+                f"num_heads: expected a divisor of embed_dim {embed_dim}, got "
+                f"{num_heads}; or give head_dim"
+            )
+        width = embed_dim // num_heads if head_dim is None else head_dim
+        check_positive("head_dim", width)
         self.embed_dim = embed_dim
         self.num_heads, self.head_dim = num_heads, width
         self.place = nn.Linear(embed_dim, num_heads * width, bias=False)

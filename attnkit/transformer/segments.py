@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor, nn
 
-from attnkit.checks import check_at_least, check_float, check_positive, check_same_dtype
+from attnkit.checks import check_alike, check_at_least, check_float, check_positive
 
 from .embedding import Embedding
 from .layers import DecoderLayer
@@ -21,7 +21,8 @@ class SegmentLanguageModel(nn.Module):
     $m^{l-1}$ are what layer $l$ got in the segments before, the last `memory_len` of
     them; no gradient goes back into them (SG). Positions are relative, so that a state
     means the same wherever its segment began. Each layer looks one memory further back:
-    what is at hand reaches `num_layers` × `memory_len` symbols.
+    from the first place of a segment, what is at hand reaches `num_layers` ×
+    `memory_len` symbols back (the memory being a multiple of the segment).
 
     The memory comes in and goes out; the module keeps nothing.
 
@@ -82,6 +83,7 @@ class SegmentLanguageModel(nn.Module):
             two and the list of weights.
 
         Raises:
+            TypeError: the memory is no tuple.
             ValueError: numbers that do not fit, or a memory of another batch, width or
                 number of layers.
         """
@@ -109,6 +111,11 @@ class SegmentLanguageModel(nn.Module):
         return both[:, max(0, both.shape[1] - self.memory_len) :].detach()
 
     def _check(self, memory: Memory, tokens: Tensor) -> None:
+        if not isinstance(memory, tuple | list):
+            got = type(memory).__name__
+            raise TypeError(
+                f"memory: expected the tuple of tensors of the call before, got {got}"
+            )
         if len(memory) != len(self.layers):
             raise ValueError(
                 f"memory: expected {len(self.layers)} tensors, one per layer, got "
@@ -122,4 +129,4 @@ class SegmentLanguageModel(nn.Module):
                     f"memory: expected tensors ({b}, M, {d}), got {tuple(old.shape)}; "
                     "start without a memory for another batch"
                 )
-            check_same_dtype(tokens=tokens, memory=old)
+            check_alike(tokens=tokens, memory=old)

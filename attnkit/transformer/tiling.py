@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from attnkit.checks import check_float, check_mask, check_positive, check_same_dtype
+from attnkit.checks import check_alike, check_float, check_mask, check_positive
 
 
 def tiled_attention(
@@ -54,7 +54,7 @@ def tiled_attention(
     check_rows(query, key, value)
     check_positive("block", block)
     n, m = query.shape[-2], key.shape[-2]
-    check_mask(mask, (*query.shape[:-1], m))
+    check_mask(mask, (*query.shape[:-1], m), query)
     if mask is not None:
         wide = mask.reshape((1,) * (2 - mask.dim()) + mask.shape)
         mask = wide.expand(*wide.shape[:-2], n, m)
@@ -71,7 +71,7 @@ def check_rows(query: Tensor, key: Tensor, value: Tensor) -> None:
     """Raise unless these are rows of one batch, keys as many as values."""
     for name, given in (("query", query), ("key", key), ("value", value)):
         check_float(name, given)
-    check_same_dtype(query=query, key=key, value=value)
+    check_alike(query=query, key=key, value=value)
     wishes = {
         "key": (key, (*query.shape[:-2], key.shape[-2], query.shape[-1])),
         "value": (value, (*key.shape[:-1], value.shape[-1])),

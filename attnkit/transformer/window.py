@@ -55,7 +55,7 @@ def window_attention(
     check_positive("window", window)
     check_positive("dilation", dilation)
     check_at_least("global_places", global_places, 0)
-    check_mask(mask, query.shape[:-1])
+    check_mask(mask, query.shape[:-1], query, "keys")
     keep = torch.ones(n, dtype=torch.bool, device=query.device)
     keep = keep if mask is None else mask.expand(query.shape[:-1])
     rows, every = (query, key, value), min(global_places, n)

@@ -325,7 +325,7 @@ def test_copied_code_makes_the_widget_again() -> None:
     widget = explorer()
     widget.state = {"silent": [1], "cells": [5]}
     code = widget.to_python()
-    made: dict[str, Any] = {"model": model()}
+    made: dict[str, Any] = {"copier": model()}
     exec(code.rsplit("\n", 1)[0], made)
     assert made["widget"].state == widget.state
     assert made["widget"].picture()[:4] == b"\x89PNG"

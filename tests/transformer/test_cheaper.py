@@ -252,6 +252,14 @@ GOOD = _rows((2, 5, 4), (2, 5, 4), (2, 5, 4))
             r"x: expected last dimension 3 \(dim\)",
         ),
         (
+            lambda: linear_attention(*GOOD, mask=torch.ones(5, 5).bool()),
+            r"mask: expected a shape that broadcasts to \(.*\) \(\.\.\., keys\)",
+        ),
+        (
+            lambda: window_attention(*GOOD, 2, mask=torch.ones(5, device="meta") > 0),
+            r"mask: expected device cpu as what it masks, got meta",
+        ),
+        (
             lambda: LinformerAttention(4, 2)(*GOOD),
             r"key: expected at most 4 rows \(length\), got 5",
         ),
@@ -328,3 +336,7 @@ def test_a_long_query_among_short_ones_is_not_lost() -> None:
 def test_features_of_another_shape_are_refused(rows: list[Tensor]) -> None:
     with pytest.raises(ValueError, match="features: expected to return rows"):
         linear_attention(*rows, features=lambda x: x[..., :3, :])
+    with pytest.raises(TypeError, match="features: expected a function of rows, got N"):
+        linear_attention(*rows, features=None)
+    with pytest.raises(TypeError, match="seed: expected type int, got NoneType"):
+        RandomFeatures(8, 8, seed=None)

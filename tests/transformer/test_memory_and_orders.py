@@ -107,6 +107,8 @@ def test_a_memory_that_does_not_fit_is_refused() -> None:
         model(some_ids(3, 4), memory)
     with pytest.raises(ValueError, match="memory: expected 2 tensors, one per layer"):
         model(some_ids(2, 4), memory[:1])
+    with pytest.raises(TypeError, match="memory: expected the tuple of tensors of the"):
+        model(some_ids(2, 4), 3)
     with pytest.raises(ValueError, match="memory_len: expected at least 0, got -1"):
         SegmentLanguageModel(7, memory_len=-1)
 

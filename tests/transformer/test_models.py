@@ -194,6 +194,10 @@ def test_bad_input_of_a_language_model() -> None:
     _, cache = model.step(ids(2, 3))
     with pytest.raises(ValueError, match="start a new cache for another batch"):
         model.step(ids(1, 1), cache)
+    with pytest.raises(TypeError, match="cache: expected the Cache of the step before"):
+        model.step(ids(1, 1), (1, 2))
+    with pytest.raises(TypeError, match=r"model: expected a LanguageModel .*, got Lin"):
+        generate(torch.nn.Linear(2, 2), ids(1, 2), steps=1)
     with pytest.raises(ValueError, match="N from 1"):
         generate(model, ids(1, 0), steps=2)
     with pytest.raises(ValueError, match="temperature"):

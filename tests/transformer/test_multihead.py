@@ -339,3 +339,30 @@ def test_a_mask_of_one_axis_is_one_of_the_keys(need_weights: bool) -> None:
     torch.testing.assert_close(found, mine(x, x[:, :3]))
     every = mine(x, mask=torch.tensor(True), need_weights=need_weights)
     torch.testing.assert_close(every[0] if need_weights else every, mine(x))
+
+
+@pytest.mark.parametrize("need_weights", [False, True])
+def test_what_lies_on_another_device_is_named(need_weights: bool) -> None:
+    layer, x = MultiHeadAttention(8, 2), torch.randn(1, 3, 8)
+    for mask in (torch.ones(3, 3).bool(), torch.zeros(3, 3)):
+        with pytest.raises(ValueError, match=r'expected device cpu .*mask.to\("cpu"\)'):
+            layer(x, mask=mask.to("meta"), need_weights=need_weights)
+    with pytest.raises(ValueError, match="query: expected device cpu as the module's"):
+        layer(x.to("meta"))
+    memory = KeyValue(*(part.to("meta") for part in layer.project(x)))
+    with pytest.raises(ValueError, match="memory: expected device cpu"):
+        layer.read(x, memory)
+
+
+def test_what_was_given_is_what_is_named() -> None:
+    layer, x = MultiHeadAttention(8, 2), torch.randn(1, 3, 8)
+    with pytest.raises(TypeError, match="query: expected a tensor"):
+        layer(None)
+    with pytest.raises(ValueError, match=r"query: expected dtype .*float32 as the"):
+        layer(x.double())
+    with pytest.raises(TypeError, match="new: expected a KeyValue from project"):
+        layer.project(x).append((1, 2))
+    with pytest.raises(ValueError, match="num_heads: expected a divisor of embed_dim"):
+        TransformerXL(32, 5)
+    with pytest.raises(ValueError, match="head_dim: expected a value above 0"):
+        TransformerXL(32, 4, 0)

@@ -27,9 +27,9 @@ D, H = 8, 2
 IDS = torch.tensor([[1, 2, 3], [3, 2, 1]])
 OTHERS = (torch.float64, torch.float16, torch.bfloat16)
 MODULES: dict[str, Callable[[Tensor], object]] = {
-    "key": lambda x: MultiHeadAttention(D, H)(x),
+    "key": lambda x: MultiHeadAttention(D, H)(x.float(), x),
     "value": lambda x: MultiHeadAttention(D, H).project(x.float(), x),
-    "query": lambda x: MultiHeadAttention(D, H)(x, x.float()),
+    "query": lambda x: MultiHeadAttention(D, H)(x),
     "tokens of an encoder": lambda x: Encoder(1, D, H)(x),
     "tokens of a post-norm encoder": lambda x: Encoder(1, D, H, norm_first=False)(x),
     "tokens of a decoder": lambda x: DecoderLayer(D, H)(x),
@@ -57,7 +57,7 @@ def test_another_precision_than_the_weights_is_named(name, dtype) -> None:
 
 def test_the_error_says_what_to_do() -> None:
     layer, x = MultiHeadAttention(D, H), rows(2, 3, D)
-    with pytest.raises(ValueError, match=r"call key.to\(torch.float32\), or .to\("):
+    with pytest.raises(ValueError, match=r"call query.to\(torch.float32\), or .to\("):
         layer(x.double())
     assert torch.equal(layer(x.double().to(torch.float32)), layer(x))
 

@@ -21,7 +21,14 @@ export function forward({ weights, truth }) {
 export function contextLines(source, output, weights, step, place, value = "h") {
   const row = weights[step];
   const top = [...row.keys()].sort((a, b) => row[b] - row[a]).slice(0, 3);
-  const rest = 1 - top.reduce((sum, i) => sum + row[i], 0);
+  const whole = row.reduce((sum, x) => sum + x, 0);
+  const rest = whole - top.reduce((sum, i) => sum + row[i], 0);
+  if (!whole) {
+    return [
+      { name: "weight", parts: [`*a*_${step + 1},${place + 1}_ = `, { text: "0", pick: { source: place, output: step }, kind: "weight" }] },
+      { name: "context", parts: [`*c*_${step + 1}_ = 0: ${output[step]} may see nothing`] },
+    ];
+  }
   return [
     { name: "weight", parts: [`*a*_${step + 1},${place + 1}_ (${output[step]} reads ${source[place]}) = `, { text: num(row[place], 3), pick: { source: place, output: step }, kind: "weight" }] },
     { name: "context", parts: [`*c*_${step + 1}_ = `, ...top.flatMap((i, n) => [n ? " + " : "", { text: `${num(row[i])} *${value}*_${source[i]}_`, pick: { source: i, output: step }, kind: "value" }]),

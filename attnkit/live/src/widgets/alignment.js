@@ -57,7 +57,8 @@ export function mount({ root, data, state, update, report }) {
   function draw(speak = true) {
     const { output: step, source: place } = selection.value;
     terms.update(units ? unitLines(source, units, weights, step, place) : contextLines(source, target, weights, step, place, data.value));
-    report({ ...facts, step, source: place, weights }, speak ? `${target[step]} ${units ? "holds" : "reads"} ${source[place]} with weight ${num(weights[step][place])}.` : undefined);
+    const empty = !facts.row_sums[step];
+    report({ ...facts, step, source: place, weights }, speak ? empty ? `${target[step]} ${units ? "holds" : "may see"} nothing.` : `${target[step]} ${units ? "holds" : "reads"} ${source[place]} with weight ${num(weights[step][place])}.` : undefined);
   }
   board.update({ source, output: target, weights, truth });
   scrub.update(target.length);

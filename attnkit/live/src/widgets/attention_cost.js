@@ -22,7 +22,7 @@ export const keys = [
 ];
 
 const words = (n) => n.toLocaleString("en");
-const part = (error) => `${num(100 * error, error >= 0.0005 && error < 0.1 ? 1 : 0)}\u00a0%`;
+const part = (error) => (error > 9.99 ? "over 999\u00a0%" : `${num(100 * error, error >= 0.0005 && error < 0.1 ? 1 : 0)}\u00a0%`);
 
 export function mount({ root, data, state, update, report }) {
   const { choices, methods, sizes, texts } = data;
@@ -153,8 +153,8 @@ export function mount({ root, data, state, update, report }) {
     if (last < 0) return text(time, timed.running ? "" : timed.key ? "Stopped before the first length was done." : "How long do these methods take in your browser? Two seconds will tell.");
     const met = crossed(timed.lengths, timed.ms[0], timed.ms[i]);
     const speed = (1000 * operations("full", timed.lengths[last], now.width)) / timed.ms[0][last];
-    const when = met === null ? `is not faster up to ${words(timed.lengths[last])} words` : met ? `overtakes it at about ${words(Math.round(met))} words` : `is faster from the first length, ${timed.lengths[0]} words`;
-    text(time, timed.running ? "" : `Measured in this browser: full attention over ${words(timed.lengths[last])} words takes ${num(timed.ms[0][last], 0)} ms, ${big(speed)} operations a second. ${names[i]} ${when}; the rings are its times, drawn at that speed.`);
+    const when = met === null ? `is not faster up to ${words(timed.lengths[last])} words` : met ? `is the faster one from about ${words(Math.round(met))} words on` : `is faster from the first length, ${timed.lengths[0]} words`;
+    text(time, timed.running ? "" : `Measured in this browser: full attention over ${words(timed.lengths[last])} words takes ${num(timed.ms[0][last], 0)} ms, ${big(speed)} operations a second. ${names[i]}: ${when.replace(/^is /, "")}. The rings are the measured times, drawn at that speed.`);
     return met;
   }
   function drawLoss(facts, i) {
@@ -219,7 +219,7 @@ function tasks(sizes) {
   const item = (title, fits, of, size, least) => ({ title, check: ({ now, errors: found }) => {
     const error = found[of][sizes.indexOf(size)];
     const here = fits(now);
-    return { done: here && error < least, say: here ? `Its error there: ${part(error)}.` : "" };
+    return { done: here && error < least, say: here ? `The error there: ${part(error)}.` : "" };
   } });
   return [
     item("Words ask for what is near, at a sharpness of 1 or less: bring the window's error at 256 words below 25 %.", ({ pattern, method, sharpness }) => pattern === "near" && method === "window" && sharpness <= 1, 1, 256, 0.25),

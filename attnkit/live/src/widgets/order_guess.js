@@ -221,7 +221,7 @@ export function mount({ root, data, state, update, report }) {
     const all = shown.copies[token];
     const told = shown.told[token];
     const why = told.length ? `${told.length > 1 ? "copies stand" : "a copy stands"} at ${spots(told)}`
-      : all.length ? `${all.length > 1 ? "all its copies come" : "its copy comes"} later, at ${spots(all)}` : "it has no copy";
+      : all.length ? `${all.length > 1 ? "all its copies come" : "its copy comes"} later, at ${spots(all)}` : `it has no copy ${period} or ${2 * period} places away`;
     return `Place ${token + 1} comes as number ${seen + 1} and sees ${seen} ${seen === 1 ? "letter" : "letters"}; ${why}. The model gives its true letter ${letters[token]} the probability ${num(sure[token])}.`;
   }
 
@@ -260,7 +260,7 @@ function tasks(period) {
         if (now.sure[now.token] < 0.2) low.add(name(now));
         return { done: low.has(name(now)) && now.sure[now.token] > 0.5, say: "" };
       } },
-    { title: `Find an order in which exactly the last ${period} places come before all their copies.`,
+    { title: `Find an order in which the last ${period} places of the text, and no others, come before all their copies.`,
       check: (now) => ({ done: alone(now).length === period && alone(now).every((i) => i >= now.letters.length - period), say: "" }) },
     { title: "Write a text in which every letter has less than 0.3.",
       check: ({ sure }) => ({ done: Math.max(...sure) < 0.3, say: "" }) },

@@ -110,7 +110,7 @@ export function mount({ root, data, state, update, report }) {
     const [first] = wrong;
     const wish = first && (truth[first[0]][first[1]] ? "may be seen: it comes no later" : "must be hidden: it comes later");
     text(said, !now.revealed ? "" : !wrong.length ? "✓ Right, cell for cell."
-      : `${wrong.length} of ${n * n} cells are wrong; rings mark them. For example, from ${names[first[0]]} the token ${names[first[1]]} ${wish}.`);
+      : `${wrong.length} of ${n * n} cells are wrong; rings mark them. For example, in the row of ${names[first[0]]}, ${names[first[1]]} ${wish}.`);
     return { mine, wrong: wrong.length };
   }
   function draw(speak = true) {

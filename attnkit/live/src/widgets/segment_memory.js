@@ -88,9 +88,9 @@ export function mount({ root, data, state, update, report }) {
   const reach = curve({ label: "How far the first symbol of a segment sees", xLabel: "memory", yLabel: "symbols before its segment", xAxis: "memory", seriesAxis: "depth", names: depths.map((n) => `${n} layer${n > 1 ? "s" : ""}`), top: reachOf({ segment: limits.segment[1], memory: limits.memory[1], layers: limits.layers[1] }), ticks: 4, words: (value) => num(value, 0), selection: lines });
   const legend = depths.map((n, i) => h("button", { type: "button", class: "at-pick", "data-series": i, onclick: () => change({ layers: n }) }, h("i", { class: "at-swatch" }), `${n} layer${n > 1 ? "s" : ""}`));
   const gate = predict({
-    question: "Segments of 4, a memory of 8, three layers. How many symbols before its segment does the first symbol of a late segment reach?",
+    question: "Segments of 4, a memory of 6, two layers. How many symbols before its segment does the first symbol of a late segment reach?",
     saved: { guess: state.guess, revealed: state.revealed },
-    answer: () => ({ value: 24, tolerance: 0.1, digits: 0, explain: "Each layer looks one memory further back: 3 × 8." }),
+    answer: () => ({ value: reachOf({ segment: 4, memory: 6, layers: 2 }), tolerance: 0.1, digits: 0, explain: "Not 2 × 6: a layer looks back 6, into the midst of a segment that begins 8 back. What stands there has looked back 6 from the start of its segment: 8 + 6." }),
     save: (patch) => { now = { ...now, ...patch }; update(patch); } });
   const todo = goals(tasks(length, goal, least));
   root.append(h("div", { class: "at at-w10" },
@@ -111,7 +111,7 @@ export function mount({ root, data, state, update, report }) {
     const start = now.target - (now.target % now.segment);
     const told = back ? `The output at symbol ${now.target + 1} sees back to symbol ${first + 1}: ${back} symbols.` : `The output at symbol ${now.target + 1} sees nothing but its own symbol.`;
     const outside = start - first;
-    text(facts, outside > 0 ? `Its segment begins at symbol ${start + 1}; ${outside} of what it sees lies before, ${now.layers} layer${now.layers > 1 ? "s" : ""} × memory ${now.memory} = ${now.layers * now.memory}${outside < now.layers * now.memory ? ", where the text goes so far back" : outside > now.layers * now.memory ? `, and ${outside - now.layers * now.memory} more, as the memory is no multiple of the segment` : ""}.`
+    text(facts, outside > 0 ? `Its segment begins at symbol ${start + 1}; ${outside} of the symbols that it sees lie before, ${now.layers} layer${now.layers > 1 ? "s" : ""} × memory ${now.memory} = ${now.layers * now.memory}${outside < now.layers * now.memory ? ", where the text goes so far back" : outside > now.layers * now.memory ? `, and ${outside - now.layers * now.memory} more, as the memory is no multiple of the segment` : ""}.`
       : now.memory ? "Nothing before its segment exists yet." : "Without a memory, nothing before its segment can be seen, however many layers there are.");
     const used = pairs(now);
     const again = anew(now, back);
