@@ -25,7 +25,7 @@ def test_copied_code_makes_the_widget_again() -> None:
     made = guess(token=3)
     made.state = {"text": "CAFE", "stream": "content"}
     code = made.to_python()
-    names: dict[str, Any] = {"model": untrained()}
+    names: dict[str, Any] = {"every": untrained()}
     exec(code.rsplit("\n", 1)[0], names)
     assert names["widget"].state == made.state
     assert names["widget"].kind == "order_guess"

@@ -252,17 +252,24 @@ def test_a_row_that_sees_nothing_gives_zeros(bench: Bench) -> None:
 def test_letters_that_the_model_lacks_are_told(bench: Bench) -> None:
     bench.show(explorer())
     field = bench.page.get_by_role("textbox")
+    before = bench.page.locator(".at-w7").bounding_box()["height"]
     field.fill("a1b!")
     assert "Left out" in bench.page.locator(".at-notice").inner_text()
     field.fill("12")
     notice = bench.page.locator(".at-notice").inner_text()
     assert "at least one letter" in notice and notice.split(".")[0].endswith(": 1 2")
     assert bench.read()["ids"] == []
+    assert not bench.page.get_by_role("grid").first.is_visible()
+    height = bench.page.locator(".at-w7").bounding_box()["height"]
+    assert height > 0.7 * before, "the page below stays where it is"
     field.fill("b")
     said = bench.page.locator(".at-say").first.text_content()
     assert said.endswith("on a text of one letter it can only look at itself.")
     field.fill("ab")
     assert bench.read()["ids"] == [0, 1]
+    field.fill("abcab")
+    read = bench.read()
+    assert (read["query"], read["key"]) == (3, 1), "the last one that a copy tells"
 
 
 def test_two_on_a_page_have_states_of_their_own(bench: Bench) -> None:

@@ -232,7 +232,7 @@ def test_large_matrices_are_one_canvas(bench: Bench) -> None:
 
 @pytest.mark.parametrize(
     ("guess", "words"),
-    [("16", "Right"), ("12,5", "off by 3.5"), ("", "Without a guess"), ("x", "no num")],
+    [("16", "Right"), ("12,5", "off by 3.5"), ("", "Without a guess")],
 )
 def test_prediction_is_checked_and_never_blocks(
     bench: Bench, guess: str, words: str
@@ -246,6 +246,19 @@ def test_prediction_is_checked_and_never_blocks(
     assert bench.read() == {"guess": guess, "revealed": True, "answer": 16}
     page.get_by_role("button", name="Guess again").click()
     assert page.locator(".at-say").inner_text() == ""
+
+
+def test_what_is_no_number_does_not_show_the_answer(bench: Bench) -> None:
+    page = bench.show(Predict("How many?", 128.0, digits=0))
+    field, said = page.get_by_role("textbox"), page.locator(".at-say")
+    for guess in ("abc", "64 tokens"):
+        field.fill(guess)
+        field.press("Enter")
+        assert f"“{guess}” is no number" in said.inner_text()
+        assert "128" not in said.inner_text() and field.input_value() == guess
+    field.fill("\uff11\uff12\uff18")  # full-width digits
+    field.press("Enter")
+    assert "✓ Right. The answer is 128." in said.inner_text()
 
 
 @pytest.mark.parametrize(

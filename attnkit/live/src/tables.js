@@ -19,4 +19,6 @@ export function drawTables(panel, tables) {
         h("tbody", {}, ...rows.map(row))),
     ),
   );
+  const wide = panel.scrollWidth > panel.clientWidth + 1;
+  if (wide) panel.prepend(h("p", { class: "wide" }, "↔ Scroll sideways."));
 }

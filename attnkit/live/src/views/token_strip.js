@@ -44,7 +44,7 @@ export function tokenStrip({ label, axis, selection, lang = null, follow = null 
       const weight = next.weights?.[i];
       text(chip, next.tokens[i]);
       paint(chip, weight ?? 0);
-      chip.classList.toggle("at-long", next.tokens[i].length > 3);
+      chip.classList.toggle("at-long", next.tokens[i].length > (next.tokens.length > 24 ? 2 : 3));
       const spoken = [next.tokens[i], weight === undefined ? "" : `weight ${num(weight)}`, note];
       attrs(chip, { "aria-label": spoken.filter(Boolean).join(", "), "data-note": note || null });
     });
