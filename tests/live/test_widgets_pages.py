@@ -73,7 +73,7 @@ def test_widgets_are_accessible_and_never_scroll_the_page(
 def test_a_row_that_sees_nothing_says_so(bench: Bench) -> None:
     made = Alignment(["a", "b"], ["a", "b"], [[0.0, 0.0], [0.75, 0.25]])
     assert "a reads nothing" in made.alt and "b reads a" in made.alt
-    shown = bench.show(made).locator("[data-widget]").inner_text()
+    shown = bench.show(made).locator(".at-equation").text_content()
     assert "= 0: a may see nothing" in shown and "on the others" not in shown
 
 
