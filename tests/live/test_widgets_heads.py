@@ -299,6 +299,8 @@ def test_the_story_of_the_first_state_and_all_goals_by_keyboard(bench: Bench) ->
     best, idle = (ahead.index(x) for x in sorted(ahead, reverse=True)[:2])
     assert (read["layer"], read["head"]) == (1, best) and ahead[best] > 0.9
     assert read["copied"] > 0.9
+    said = bench.page.locator(".at-equation").text_content()
+    assert "a = exp(" in said and "^" not in said
     bench.page.get_by_role("option", name=f"head {best + 1} of layer 2").focus()
     bench.press("x")
     assert bench.read()["copied"] < 0.3 < bench.read()["copied_before"]

@@ -233,7 +233,7 @@ export function mount({ root, data, state, update, report }) {
     return [
       { name: "score", parts: [`*q*_${i + 1}_ · *k*_${j + 1}_ = ${num(dot(q, k), 2)},  ÷ √${q.length}: *e* = `, { text: num(score, 2), pick: { query: i, key: j }, kind: "query" }] },
       { name: "mask", parts: [mask[i][j] ? `${input.letters[i]} may see ${input.letters[j]}` : `${input.letters[i]} may not see ${input.letters[j]}: *e* = −∞`] },
-      { name: "weight", parts: [mask[i][j] ? `*a* = e^${num(score, 2)} − ${num(top, 2)}^ ÷ ${num(total, 2)} = ` : "*a* = ", { text: num(weight, 3), pick: { query: i, key: j }, kind: "weight" }] },
+      { name: "weight", parts: [mask[i][j] ? `*a* = exp(${num(score, 2)} − ${top < 0 ? `(${num(top, 2)})` : num(top, 2)}) ÷ ${num(total, 2)} = ` : "*a* = ", { text: num(weight, 3), pick: { query: i, key: j }, kind: "weight" }] },
       { name: "value", parts: [`*a* · *v*_${j + 1}_ = `, { text: `${num(weight, 2)} · (${four(v)}, …)`, pick: { key: j }, kind: "value" }, now.silent.includes(layer * heads + head) ? ", then silenced: × 0" : ""] },
     ];
   }
