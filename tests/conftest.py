@@ -36,8 +36,13 @@ def pytest_ignore_collect(collection_path: Path) -> bool | None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark tests by what they ask for, so that no test forgets its mark."""
+    """Mark tests by what they ask for, so that no test forgets its mark; and let a
+    notebook's cell wait longer than 5 s for its last messages: machines can be busy."""
     for item in items:
+        if hasattr(
+            item, "output_timeout"
+        ):  # a cell of nbval, which has no option for it
+            item.output_timeout = 60
         for fixture in getattr(item, "fixturenames", ()):
             if fixture in MARKS:
                 item.add_marker(MARKS[fixture])
