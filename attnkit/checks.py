@@ -8,10 +8,15 @@ import torch
 from torch import Tensor
 
 
+def check_type(name: str, value: Any, kind: Any, what: str) -> None:
+    """Raise unless `value` is of type `kind`, which the reader knows as `what`."""
+    if not isinstance(value, kind):
+        raise TypeError(f"{name}: expected {what}, got {type(value).__name__}")
+
+
 def check_tensor(name: str, value: Any) -> None:
     """Raise unless `value` is a tensor."""
-    if not isinstance(value, Tensor):
-        raise TypeError(f"{name}: expected a tensor, got {type(value).__name__}")
+    check_type(name, value, Tensor, "a tensor")
 
 
 def check_float(name: str, value: Any, min_dims: int = 2) -> None:

@@ -24,23 +24,17 @@ def use(key: str | engine.Exercise, answer: Any = None) -> Any:
     except ValueError as error:
         print(f"note: {error}")
         return answer
-    if engine.check(found, answer):
-        return _as_asked(found, answer)
-    print(f"note: exercise {found.key} is not solved yet; using the book's answer.")
-    return found.reference if found.arguments else found.reference()
+    result = engine.check(found, answer)
+    if not result:
+        print(f"note: exercise {found.key} is not solved yet; using the book's answer.")
+        return found.reference if found.arguments else found.reference()
+    plain = result.fits or not found.arguments or isinstance(answer, type)
+    return answer if plain else _fitted(found, answer)
 
 
-def _as_asked(found: engine.Exercise, answer: Any) -> Any:
-    """The answer itself where its results are of the reference's kind in every case."""
-    if found.probe or not found.arguments or isinstance(answer, type):
-        return answer
-    pairs = [
-        (found.run(answer, case).value, want.value)
-        for case, want in zip(found.cases, found.wanted, strict=True)
-    ]
-    if all(compare.fitted(*pair) is pair[0] for pair in pairs):
-        return answer
-    like = next(want for _, want in pairs if want is not None)
+def _fitted(found: engine.Exercise, answer: Any) -> Any:
+    """The answer, with results of the types that the reference gives."""
+    like = next(x.value for x in found.wanted if x.value is not None)
 
     @functools.wraps(answer)
     def fits(*args: Any, **kwargs: Any) -> Any:

@@ -27,6 +27,8 @@ class Result:
     message: str
     more: str = ""
     """What the reader may do next."""
+    fits: bool = True
+    """Whether a right answer also gives the very types of the book's."""
 
     def __bool__(self) -> bool:
         return self.state == "pass"

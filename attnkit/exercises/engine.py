@@ -215,7 +215,9 @@ def judge(found: Exercise, answer: Any) -> Result:
             return result
     count = len(got)
     cases = "the case" if count == 1 else f"all {count} cases"
-    return Result(found.key, found.title, "pass", f"right in {cases}")
+    pairs = [(x.value, y.value) for x, y in zip(got, found.wanted, strict=True)]
+    fits = bool(found.probe) or all(compare.fitted(*pair) is pair[0] for pair in pairs)
+    return Result(found.key, found.title, "pass", f"right in {cases}", fits=fits)
 
 
 def _judge_case(

@@ -256,29 +256,21 @@ def _streams_own(place, content, order, *, asks=None, reads=None, itself=False):
     return g, two_streams(place, content, order)[1]
 
 
-def _streams_filled(place, content, order, low, cure, scale=True):
-    """Variants: what hides a score, what is done to weights, and the root of d."""
+def _streams_filled(
+    place, content, order, low=-torch.inf, cure=torch.nan_to_num, scale=True, axis=-1,
+    turned=False,
+):  # fmt: skip
+    """Variants: what hides a score, what is done to weights, the root of d, the axis of
+    the softmax, and masks turned round."""
     rank, found = order.argsort(), []
     root = content.shape[1] ** 0.5 if scale else 1
     for asking, seen in (
         (place, rank < rank[:, None]),
         (content, rank <= rank[:, None]),
     ):
-        scores = (asking @ content.mT / root).masked_fill(~seen, low)
-        found.append(cure(scores.softmax(-1)) @ content)
-    return tuple(found)
-
-
-def _streams_other(place, content, order, axis=-1, turned=False):
-    """Variants: softmax over the other axis, or masks turned round."""
-    rank, found = order.argsort(), []
-    for asking, seen in (
-        (place, rank < rank[:, None]),
-        (content, rank <= rank[:, None]),
-    ):
-        scores = asking @ content.mT / content.shape[1] ** 0.5
-        scores = scores.masked_fill(~(seen.mT if turned else seen), -torch.inf)
-        found.append(scores.softmax(axis).nan_to_num() @ content)
+        hidden = ~(seen.mT if turned else seen)
+        scores = (asking @ content.mT / root).masked_fill(hidden, low)
+        found.append(cure(scores.softmax(axis)) @ content)
     return tuple(found)
 
 
@@ -323,11 +315,11 @@ STREAMS = Exercise(
             "rank, `order.argsort()`.",
         ),
         (
-            lambda g, h, o: _streams_other(g, h, o, turned=True),
+            lambda g, h, o: _streams_filled(g, h, o, turned=True),
             "Your masks are turned round: rows look, columns are seen.",
         ),
         (
-            lambda g, h, o: _streams_other(g, h, o, axis=0),
+            lambda g, h, o: _streams_filled(g, h, o, axis=0),
             "Your weights add up to 1 over those that *look*. Each place shares out "
             "its own: softmax over the last axis.",
         ),
@@ -348,17 +340,17 @@ STREAMS = Exercise(
             "shift them first, or use a softmax that does.",
         ),
         (
-            lambda g, h, o: _streams_filled(g, h, o, -1e9, lambda weights: weights),
+            lambda g, h, o: _streams_filled(g, h, o, -1e9, cure=lambda w: w),
             "What is predicted first may see nothing, and reads the mean of all: "
             "where every score is the same low number, softmax is even.",
         ),
         (
-            lambda g, h, o: _streams_filled(g, h, o, -torch.inf, lambda w: w),
+            lambda g, h, o: _streams_filled(g, h, o, cure=lambda w: w),
             "What is predicted first may see nothing: softmax over nothing is nan. "
             "Make it zeros.",
         ),
         (
-            lambda g, h, o: _streams_filled(g, h, o, -torch.inf, torch.nan_to_num, 0),
+            lambda g, h, o: _streams_filled(g, h, o, scale=False),
             "The products are not divided by the root of d.",
         ),
     ],

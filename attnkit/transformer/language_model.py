@@ -5,7 +5,7 @@ import math
 import torch
 from torch import Tensor, nn
 
-from attnkit.checks import check_at_least, check_positive, check_tensor
+from attnkit.checks import check_at_least, check_positive, check_tensor, check_type
 
 from .embedding import Embedding, score_position
 from .layers import Cache, DecoderLayer
@@ -79,9 +79,7 @@ class LanguageModel(nn.Module):
         """Logits (B, N, V) of new symbols (B, N) after those of the cache, and the
         new cache; the old one is not changed."""
         cache = Cache(()) if cache is None else cache
-        if not isinstance(cache, Cache):
-            got = type(cache).__name__
-            raise TypeError(f"cache: expected the Cache of the step before, got {got}")
+        check_type("cache", cache, Cache, "the Cache of the step before")
         cache.check(len(self.layers))
         logits, cache, _ = self._run(ids, cache, None, False)
         return logits, cache

@@ -20,6 +20,7 @@ from attnkit.checks import (
     check_portion,
     check_positive,
     check_tokens,
+    check_type,
 )
 
 from .masks import add_bias, join_masks
@@ -40,9 +41,7 @@ class KeyValue(NamedTuple):
             TypeError: the new ones are no `KeyValue`.
             ValueError: another number of samples or heads, another width or dtype.
         """
-        if not isinstance(new, KeyValue):
-            got = type(new).__name__
-            raise TypeError(f"new: expected a KeyValue from project, got {got}")
+        check_type("new", new, KeyValue, "a KeyValue from project")
         self.check()
         new.check()
         mine, other = self.key.shape, new.key.shape
@@ -254,9 +253,7 @@ class MultiHeadAttention(nn.Module):
 
     def _check_memory(self, query: Tensor, memory: KeyValue) -> None:
         """Raise unless this module could have made the memory, for these samples."""
-        if not isinstance(memory, KeyValue):
-            got = type(memory).__name__
-            raise TypeError(f"memory: expected a KeyValue from project, got {got}")
+        check_type("memory", memory, KeyValue, "a KeyValue from project")
         memory.check()
         if memory.key.shape[0] != query.shape[0]:
             raise ValueError(
@@ -294,10 +291,7 @@ def _check_last(n: int, m: int) -> None:
 def _check_position(position: Any, num_heads: int, head_dim: int) -> None:
     if position is None:
         return
-    if not isinstance(position, ScorePosition):
-        raise TypeError(
-            f"position: expected a ScorePosition or None, got {type(position).__name__}"
-        )
+    check_type("position", position, ScorePosition, "a ScorePosition or None")
     position.check(num_heads, head_dim)
 
 

@@ -3,7 +3,13 @@
 import torch
 from torch import Tensor, nn
 
-from attnkit.checks import check_alike, check_at_least, check_float, check_positive
+from attnkit.checks import (
+    check_alike,
+    check_at_least,
+    check_float,
+    check_positive,
+    check_type,
+)
 
 from .embedding import Embedding
 from .layers import DecoderLayer
@@ -111,11 +117,8 @@ class SegmentLanguageModel(nn.Module):
         return both[:, max(0, both.shape[1] - self.memory_len) :].detach()
 
     def _check(self, memory: Memory, tokens: Tensor) -> None:
-        if not isinstance(memory, tuple | list):
-            got = type(memory).__name__
-            raise TypeError(
-                f"memory: expected the tuple of tensors of the call before, got {got}"
-            )
+        what = "the tuple of tensors of the call before"
+        check_type("memory", memory, tuple | list, what)
         if len(memory) != len(self.layers):
             raise ValueError(
                 f"memory: expected {len(self.layers)} tensors, one per layer, got "

@@ -153,8 +153,8 @@ export function mount({ root, data, state, update, report }) {
     if (last < 0) return text(time, timed.running ? "" : timed.key ? "Stopped before the first length was done." : "How long do these methods take in your browser? Two seconds will tell.");
     const met = crossed(timed.lengths, timed.ms[0], timed.ms[i]);
     const speed = (1000 * operations("full", timed.lengths[last], now.width)) / timed.ms[0][last];
-    const when = met === null ? `is not faster up to ${words(timed.lengths[last])} words` : met ? `is the faster one from about ${words(Math.round(met))} words on` : `is faster from the first length, ${timed.lengths[0]} words`;
-    text(time, timed.running ? "" : `Measured in this browser: full attention over ${words(timed.lengths[last])} words takes ${num(timed.ms[0][last], 0)} ms, ${big(speed)} operations a second. ${names[i]}: ${when.replace(/^is /, "")}. The rings are the measured times, drawn at that speed.`);
+    const when = met === null ? `not faster up to ${words(timed.lengths[last])} words` : met ? `the faster one from about ${words(Math.round(met))} words on` : `faster from the first length, ${timed.lengths[0]} words`;
+    text(time, timed.running ? "" : `Measured in this browser: full attention over ${words(timed.lengths[last])} words takes ${num(timed.ms[0][last], 0)} ms, ${big(speed)} operations a second. ${names[i]}: ${when}. The rings are the measured times, drawn at that speed.`);
     return met;
   }
   function drawLoss(facts, i) {

@@ -156,7 +156,7 @@ export function mount({ root, data, state, update, report, kernel }) {
     else show(input, answer);
   }
   function blank(words) {
-    live.classList.add("at-blank");
+    live.hidden = true;
     shown = null;
     text(notice, words);
     report({ tokens: [], weights: [], logits: [] }, words);
@@ -167,7 +167,7 @@ export function mount({ root, data, state, update, report, kernel }) {
     const target = item ? [...item.target.map((word) => data.target_symbols.indexOf(word)), data.eos] : null;
     const wrong = target ? results.map((result) => errors(result.tokens, target)) : null;
     shown = { input, results, item, target, wrong };
-    live.classList.remove("at-blank");
+    live.hidden = false;
     const unknown = input.symbols.filter((_, i) => input.unknown[i]);
     text(notice, [unknown.length ? `Not in the vocabulary, read as unknown: ${[...new Set(unknown)].join(" ")}.` : "",
       input.cut ? `Only the first ${data.max_source} characters are read; ${input.cut} left out.` : "",

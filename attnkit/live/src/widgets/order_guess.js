@@ -175,8 +175,8 @@ export function mount({ root, data, state, update, report }) {
       input.again ? `Written again until all ${size} places are full.` : "",
       input.cut ? `Only the first ${size} letters are read.` : "",
       input.letters.length ? "" : `Type at least one letter from ${known}.`].filter(Boolean).join(" "));
-    live.classList.toggle("at-blank", !input.letters.length);
-    if (!input.letters.length) {
+    live.hidden = !input.letters.length;
+    if (live.hidden) {
       shown = null;
       report({ letters: [], sure: [], odds: [] }, notice.textContent);
       return;
@@ -221,7 +221,7 @@ export function mount({ root, data, state, update, report }) {
     const all = shown.copies[token];
     const told = shown.told[token];
     const why = told.length ? `${told.length > 1 ? "copies stand" : "a copy stands"} at ${spots(told)}`
-      : all.length ? `${all.length > 1 ? "all its copies come" : "its copy comes"} later, at ${spots(all)}` : `it has no copy ${period} or ${2 * period} places away`;
+      : all.length ? `${all.length > 1 ? "all its copies come" : "its copy comes"} later, at ${spots(all)}` : `it has no copy at a multiple of ${period} places`;
     return `Place ${token + 1} comes as number ${seen + 1} and sees ${seen} ${seen === 1 ? "letter" : "letters"}; ${why}. The model gives its true letter ${letters[token]} the probability ${num(sure[token])}.`;
   }
 

@@ -175,7 +175,7 @@ export function mount({ root, data, state, update, report }) {
       input.cut ? `Only the first ${size} letters are read; ${input.cut} left out.` : "",
       input.ids.length ? "" : `Type at least one letter from ${known}.`];
     text(notice, told.filter(Boolean).join(" "));
-    live.classList.toggle("at-blank", !input.ids.length);
+    live.hidden = !input.ids.length;
     if (!input.ids.length) {
       shown = null;
       report({ ids: [], weights: [], logits: [] }, notice.textContent);

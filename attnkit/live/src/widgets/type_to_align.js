@@ -123,7 +123,7 @@ export function mount({ root, data, state, update, report, kernel }) {
     else show(input, forced, answer.free, answer.used);
   }
   function blank(words) {
-    live.classList.add("at-blank");
+    live.hidden = true;
     shown = null;
     text(notice, words);
     report({ tokens: [], weights: [], logits: [] }, words);
@@ -137,7 +137,7 @@ export function mount({ root, data, state, update, report, kernel }) {
     shown = { key: `${now.search}:${input.ids}`, input, forced, free, used, output, truth: truth && output.map((_, t) => truth[t] ?? []), target: sure?.target };
     live.style.setProperty("--rows", output.length);
     live.classList.toggle("at-crowd", Math.max(input.ids.length, output.length) > 12);
-    live.classList.remove("at-blank");
+    live.hidden = false;
     const edited = Object.keys(forced).length > 0;
     const [changed, lost] = differences(used.tokens, free.tokens);
     board.update({ source: input.symbols, output, weights: used.weights, truth: shown.truth, forced: output.map((_, t) => t in forced),
